@@ -1,0 +1,1 @@
+# shared/base: libbase.a.

@@ -1,0 +1,1 @@
+# shared/journal: libjournal.a.

@@ -1,0 +1,1 @@
+# shared/otlp: libotlp.a.
