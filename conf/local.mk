@@ -1,0 +1,1 @@
+# conf: what is installed as configuration.

@@ -1,0 +1,1 @@
+# processor: the stage that turns chunks into journal frames (sluice-processor).

@@ -1,0 +1,1 @@
+# receiver: the stage that speaks with clients (sluice-receiver).

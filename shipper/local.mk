@@ -1,0 +1,1 @@
+# shipper: the stage that delivers (sluice-shipper).

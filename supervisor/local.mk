@@ -1,0 +1,1 @@
+# supervisor: the daemon sluiced and the CLI sluicectl.

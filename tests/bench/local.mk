@@ -1,0 +1,1 @@
+# tests/bench: programs of `make bench` (EXTRA_PROGRAMS and bench_programs).

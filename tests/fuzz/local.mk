@@ -1,0 +1,1 @@
+# tests/fuzz: fuzz targets (EXTRA_PROGRAMS and fuzz_programs).

@@ -1,0 +1,1 @@
+# tests/lint: scripts that ./check runs; only distributed.

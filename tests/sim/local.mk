@@ -1,0 +1,1 @@
+# tests/sim: the seeded simulation (check_PROGRAMS).

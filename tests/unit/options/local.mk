@@ -1,0 +1,1 @@
+# Unit tests of options: one program tests/unit/options/test_x per module.

@@ -1,0 +1,1 @@
+# Unit tests of processor: one program tests/unit/processor/test_x per module.

@@ -1,0 +1,1 @@
+# Unit tests of role: one program tests/unit/role/test_x per module.

@@ -1,0 +1,1 @@
+# Unit tests of shipper: one program tests/unit/shipper/test_x per module.
