@@ -1,0 +1,64 @@
+/*
+ * convert: a chunk's entries to OTLP log records (the rules are those of the conversion in the
+ * documentation of sluice.conf and ARCHITECTURE.md). The commit engine calls it once per chunk.
+ *
+ * Order of work per record: decode, timestamp, severity, trace context, attributes; one pass over
+ * the bytes, no allocation per record. The time is the record's own where it has one, else the
+ * event's, else the time of receipt; what an OTLP field says fully (time, severity, body) is not
+ * repeated as an attribute, everything else is an attribute.
+ *
+ *     converter_new(&config, &converter, &err);
+ *     r = convert_chunk(converter, &chunk, builder, &result, &err);
+ */
+#ifndef PROCESSOR_CONVERT_H
+#define PROCESSOR_CONVERT_H
+
+#include "processor/chunk.h"
+#include "processor/frame_builder.h"
+#include "shared/base/err.h"
+
+struct converter;
+
+/* record.trace_id. Verbatim ids cannot stand in protobuf: there it is as strict, and the
+ * transcoder copies the attribute's text (TRANSCODE_VERBATIM_TRACE_ID). */
+enum convert_trace_id { CONVERT_TRACE_PAD, CONVERT_TRACE_STRICT, CONVERT_TRACE_VERBATIM };
+
+/* Strings are copied by converter_new; NULL or "" leaves the attribute out. */
+struct converter_config {
+    const char *service_name; /* resource: service.name */
+    const char *environment;  /* resource: deployment.environment */
+    const char *self_name;    /* scope: name */
+    const char *self_version; /* scope: version */
+    const char *self_host;    /* scope: sluice.host */
+    enum convert_trace_id trace_id;
+    size_t max_decompressed; /* processor.max_decompressed */
+};
+
+/* What became of a chunk's entries. */
+struct convert_result {
+    uint64_t records;         /* converted */
+    uint64_t dropped_invalid; /* entries without a usable time or whose record is no map */
+    uint64_t truncated;       /* 1: the payload ended inside its last entry, which is lost */
+    uint64_t markers;         /* Fluent Bit's group markers: no logs */
+    uint64_t foreign;         /* 1: a chunk of metrics or traces, not looked into */
+    uint64_t first_time_ns;   /* smallest and largest time of the records; 0 without records */
+    uint64_t last_time_ns;
+};
+
+/* Returns 0, -EINVAL or -ENOMEM. */
+int converter_new(const struct converter_config *config, struct converter **ret_converter,
+                  struct err *err);
+void converter_free(struct converter **converter);
+
+/*
+ * Converts a chunk into `builder`, all of it or nothing: it calls frame_builder_chunk_begin and
+ * _chunk_end, or on any error _chunk_abort (the caller then cuts its batch back to where it stood
+ * before the call: frames given to the sink meanwhile hold only this chunk's records).
+ * Returns 0; -EBADMSG (corrupt: the chunk belongs into quarantine, err says why); -EFBIG (above
+ * max_decompressed, or a record too large: quarantine too); -ENOMEM; or what the sink returned.
+ */
+int convert_chunk(struct converter *converter, const struct chunk *chunk,
+                  struct frame_builder *builder, struct convert_result *ret_result,
+                  struct err *err);
+
+#endif
