@@ -15,6 +15,9 @@
 #include <string.h>
 #include <wchar.h>
 
+/* A macro of glibc's; what is poisoned must not be one. */
+#undef alloca
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets alloca
 
 #endif
