@@ -107,6 +107,7 @@ struct ring_entry {
     uint32_t tag_bytes;
     uint32_t option_bytes; /* raw msgpack of the option map; 0: none */
     uint32_t payload_bytes;
+    uint64_t pad; /* zero */
 };
 
 enum ring_verdict {
