@@ -32,12 +32,12 @@ struct chunk {
     enum chunk_carrier carrier;
     enum chunk_compression compression;
     enum chunk_signal signal;
-    bool json;               /* the client speaks JSON, not msgpack */
+    bool json; /* the client speaks JSON, not msgpack */
     struct slice tag;
-    struct slice peer;       /* who sent it, as text */
-    struct slice options;    /* the option map, msgpack; empty where there is none */
+    struct slice peer;    /* who sent it, as text */
+    struct slice options; /* the option map, msgpack; empty where there is none */
     struct slice payload;
-    uint64_t received_ns;    /* CLOCK_REALTIME */
+    uint64_t received_ns;      /* CLOCK_REALTIME */
     uint32_t entries_declared; /* option `size`: a hint, never trusted; 0 = not said */
 };
 
