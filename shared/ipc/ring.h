@@ -48,6 +48,9 @@ void ring_close(struct ring **ring);
 
 uint64_t ring_size(const struct ring *ring);
 
+/* Drawn at creation: tells a ring from its predecessor in a former life of the supervisor. */
+uint64_t ring_identity(const struct ring *ring);
+
 /* ---- producer ---- */
 
 /*
@@ -59,8 +62,7 @@ uint64_t ring_producer_attach(struct ring *ring, uint64_t incarnation);
 
 /*
  * `size` contiguous bytes to write an entry into (size: a multiple of RING_ALIGN, at most half of
- * the ring); NULL where there is no room now, or no free reply slot. Reserving again without a
- * commit starts over.
+ * the ring); NULL where there is no room now. Reserving again without a commit starts over.
  */
 uint8_t *ring_reserve(struct ring *ring, uint64_t size);
 
