@@ -15,9 +15,10 @@
  *     | header (64) | (64)         | pad to 8| (64)         | pad to 8| confirmations, totals |
  *     +-------------+--------------+---------+--------------+---------+-----------------------+
  *
- * The commit record's CRC covers the whole batch before it and itself. A batch without a valid
- * commit record does not exist. A frame has checks of its own, so that a reader inside the durable
- * part need not read a whole batch to trust one frame.
+ * The commit record's batch_crc covers the batch header and every frame header, and these hold the
+ * CRCs of the payloads, so together they cover the whole batch and each byte is summed once. A
+ * batch without a valid commit record does not exist. A frame has checks of its own, so that a
+ * reader inside the durable part need not read a whole batch to trust one frame.
  */
 #ifndef SHARED_JOURNAL_SEGMENT_LAYOUT_H
 #define SHARED_JOURNAL_SEGMENT_LAYOUT_H
@@ -117,7 +118,7 @@ struct commit_record {
     uint32_t keys;          /* struct segment_key, behind this */
     uint32_t confirmations; /* struct segment_confirmation, behind those */
     uint32_t commit_bytes;  /* of this record with both */
-    uint32_t batch_crc;     /* of the batch up to and without this record */
+    uint32_t batch_crc;     /* of the batch header and all frame headers, in order */
     uint32_t zero;
     uint32_t crc; /* of this record with keys and confirmations, this field taken as 0 */
 };
