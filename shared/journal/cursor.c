@@ -197,7 +197,7 @@ static void cursor_name(uint32_t lane, char *ret_name, size_t size)
     snprintf(ret_name, size, "%02u" CURSOR_SUFFIX, lane);
 }
 
-/* Nothing but zeros, or less than a file: made, and never written to since. */
+/* Nothing but zeros, or not even those: its making was not finished. */
 static bool is_untouched(struct disk *disk, int file)
 {
     uint8_t bytes[CURSOR_FILE_BYTES];
@@ -234,7 +234,10 @@ static int load(struct cursor *cursor, enum cursor_found *ret_found)
         return r;
     if (r == 0) {
         *ret_found = is_untouched(disk, cursor->file) ? CURSOR_FRESH : CURSOR_DAMAGED;
-        return fill_file(disk, cursor->file);
+        r = fill_file(disk, cursor->file);
+        /* A valid slot from the start: a power cut in the first write has one to fall back to. */
+        cursor->unwritten = true;
+        return r < 0 ? r : cursor_sync(cursor, NULL);
     }
     slot_ranges(&slot, &cursor->ranges);
     cursor->generation = slot.generation;
