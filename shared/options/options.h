@@ -94,7 +94,7 @@ uint64_t options_size(const struct options *options, enum option_id id);    /* b
 uint64_t options_time_ms(const struct options *options, enum option_id id); /* milliseconds */
 /* STRING, PATH and CHOICE. Never NULL. Not for secrets. */
 const char *options_string(const struct options *options, enum option_id id);
-/* A CHOICE has this value. A word that is none of its choices aborts, so a typo shows at once. */
+/* A STRING or CHOICE has this value. A word that is none of its choices aborts: a typo shows. */
 bool options_is(const struct options *options, enum option_id id, const char *word);
 
 enum option_origin options_origin(const struct options *options, enum option_id id);
