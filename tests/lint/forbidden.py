@@ -74,8 +74,10 @@ def check_descriptors(name, text, findings):
         if better is not None:
             findings.add(name, line, f"{call}: use {better}")
             continue
-        # A declaration or a comment's remains has no comma-separated flags; a call names the flag.
+        # The call names the flag, or a variable `flags` that got it shortly before.
         arguments = csource.call_arguments(text, match.end())
+        if arguments is not None and re.search(r"\bflags\b", arguments):
+            arguments = text[max(0, match.start() - 2000):match.start()]
         if arguments is None or flag not in arguments:
             findings.add(name, line, f"{call} without {flag}: the descriptor would leak into children")
 
@@ -137,6 +139,8 @@ SAMPLES = [
     ("descriptors", {"shipper/a.c": "open(p, O_RDONLY);\nsocket(a,\n b | SOCK_NONBLOCK, 0);\naccept(a, b, c);\n"
                                     "pipe(p);\nfcntl(a, F_DUPFD, 3);\nmemfd_create(n, 0);\ndup(1);\n"},
      [("shipper/a.c", n) for n in (1, 2, 4, 5, 6, 7, 8)]),
+    ("descriptors by a variable", {"shipper/a.c": "int flags = O_CLOEXEC;\nopen(p, flags);\n",
+                                   "shipper/b.c": "int flags = 0;\nopen(p, flags);\n"}, [("shipper/b.c", 2)]),
     ("shared code logs", {"shared/journal/a.c": "\nlog_warn(x);\n"}, [("shared/journal/a.c", 2)]),
     ("test code in the product", {"shipper/a.c": "#ifdef TEST\n#endif\n#if defined(UNIT_TESTING)\n#endif\n"},
      [("shipper/a.c", 1), ("shipper/a.c", 3)]),
