@@ -54,15 +54,21 @@ struct segment_header {
     uint32_t crc; /* of everything before it */
 };
 
+enum segment_key_flag {
+    SEGMENT_KEY_CONFIRMED = 1, /* its ack surely arrived */
+    SEGMENT_KEY_ENDED = 2,     /* its connection ended */
+    SEGMENT_KEY_RESENT = 4,    /* a resend: takes the place of an older equal key */
+};
+
 /* A chunk key, in the window at a segment's head and in commit records. */
 struct segment_key {
     uint8_t key[16];
-    uint64_t incarnation; /* of the receiver, made unique by `boot` of the window's owner */
+    uint64_t incarnation; /* of the receiver; grows with each start of one */
     uint64_t connection;
     uint64_t serial;
     uint64_t seen_ns; /* CLOCK_REALTIME when it was committed */
     uint32_t receiver;
-    uint32_t confirmed; /* 1: its ack surely arrived */
+    uint32_t flags; /* enum segment_key_flag */
 };
 
 /* Acks that surely arrived, up to and with `serial`. */
