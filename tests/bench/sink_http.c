@@ -7,7 +7,7 @@
 /* The line that starts at `at`, without its CRLF. False when its end is not there yet. */
 static bool line_at(struct slice in, size_t at, struct slice *ret_line)
 {
-    const uint8_t *end = at < in.n ? memmem(in.p + at, in.n - at, "\r\n", 2) : NULL;
+    const uint8_t *end = in.p != NULL && at < in.n ? memmem(in.p + at, in.n - at, "\r\n", 2) : NULL;
 
     if (end == NULL)
         return false;
