@@ -114,7 +114,13 @@ class Sluiced:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=dict(os.environ, NOTIFY_SOCKET=self.notify_path), preexec_fn=die_with_parent)
+                env=self.environment(), preexec_fn=die_with_parent)
+
+    def environment(self):
+        """Little of ours: a DASH0_API_KEY or NODE_ENV of the shell must not turn a local try into
+        something that sends to production."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+        return dict(kept, NOTIFY_SOCKET=self.notify_path)
 
     def said(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
@@ -196,17 +202,17 @@ def wait_for_line(sluiced, offset, marker):
 
 # ---- what the user sees -------------------------------------------------------------------------
 
-def compact(value, indent=0, width=96):
-    """JSON that a person can read: a value on one line where it fits."""
+def compact(value, indent=0, before=0, width=100):
+    """JSON that a person can read: a value stays on one line where it fits behind what is before."""
     one = json.dumps(value, ensure_ascii=False)
-    if len(one) + indent <= width or not isinstance(value, (dict, list)) or not value:
+    if indent + before + len(one) < width or not isinstance(value, (dict, list)) or not value:
         return one
     inner = " " * (indent + 2)
     if isinstance(value, dict):
-        parts = [f"{inner}{json.dumps(k)}: {compact(v, indent + 2, width - len(k) - 4)}"
+        parts = [f"{inner}{json.dumps(k)}: {compact(v, indent + 2, len(json.dumps(k)) + 2)}"
                  for k, v in value.items()]
         return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
-    parts = [inner + compact(v, indent + 2, width) for v in value]
+    parts = [inner + compact(v, indent + 2) for v in value]
     return "[\n" + ",\n".join(parts) + "\n" + " " * indent + "]"
 
 
