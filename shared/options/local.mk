@@ -1,8 +1,10 @@
-# shared/options: liboptions.a.
+# shared/options: liboptions.a, and the man pages that are made from its tables.
 
 noinst_LIBRARIES += liboptions.a
 liboptions_a_SOURCES = \
 	shared/options/command_line.def \
+	shared/options/option_dump.c shared/options/option_dump.h \
+	shared/options/option_group.c shared/options/option_group.h \
 	shared/options/option_report.c shared/options/option_report.h \
 	shared/options/option_source.c shared/options/option_source.h \
 	shared/options/option_table.c shared/options/option_table.h \
@@ -15,3 +17,17 @@ liboptions_a_SOURCES = \
 	shared/options/options_internal.h \
 	shared/options/options_snapshot.c
 liboptions_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_CFLAGS)
+
+noinst_PROGRAMS += shared/options/option-generate
+shared_options_option_generate_SOURCES = shared/options/option_generate.c
+shared_options_option_generate_LDADD = liboptions.a libbase.a $(CONFIG_LIBS)
+
+# A cross build cannot run the generator; its man pages come from a native one.
+if !CROSS_COMPILING
+man5_MANS += sluice.conf.5
+man8_MANS += sluiced.8
+CLEANFILES += sluice.conf.5 sluiced.8
+
+sluice.conf.5 sluiced.8: shared/options/option-generate$(EXEEXT)
+	$(AM_V_GEN)shared/options/option-generate$(EXEEXT) $@ >$@.tmp && mv $@.tmp $@
+endif

@@ -143,8 +143,7 @@ static int check_number(const struct option_row *row, struct slice text, uint64_
     return 0;
 }
 
-/* "a, b or c" of "a|b|c". */
-static void list_words(const char *words, char *list, size_t size)
+void option_value_list_words(const char *words, char *list, size_t size)
 {
     size_t used = 0;
 
@@ -184,7 +183,7 @@ int option_value_check(const struct option_row *row, struct slice text, uint64_t
     case OPTION_TYPE_CHOICE:
         if (option_value_is_word(row->words, text))
             return 0;
-        list_words(row->words, list, sizeof(list));
+        option_value_list_words(row->words, list, sizeof(list));
         return err_set(err, EINVAL, "\"%.*s\" is not one of its values: %s", quoted(text),
                        (const char *)text.p, list);
     case OPTION_TYPE_STRING:

@@ -23,4 +23,7 @@ const char *option_value_format(const struct option_row *row, uint64_t number, c
 /* Is it one of the words of "a|b|c"? */
 bool option_value_is_word(const char *words, struct slice word);
 
+/* "a, b or c" of "a|b|c", cut to size. */
+void option_value_list_words(const char *words, char *list, size_t size);
+
 #endif

@@ -126,7 +126,10 @@ struct url {
     const char *path; /* what follows the authority, perhaps "" */
 };
 
-/* -EINVAL with a reason, which does not quote what may hold a password. Only as much as a mistake needs to be seen. */
+/*
+ * -EINVAL with a reason, which does not quote what may hold a password. It looks only as closely as
+ * a mistake needs to be seen; libcurl has the last word.
+ */
 static int parse_url(const char *text, struct url *ret_url, struct err *err)
 {
     struct url url = {.tls = strncasecmp(text, "https://", 8) == 0};
