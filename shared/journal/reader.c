@@ -145,7 +145,12 @@ static int segment_end(struct journal_reader *reader, const struct lane_state *s
         r = find_segment(reader, reader->number + 1, state->segment, NULL, &next, err);
         if (r < 0)
             return r;
-        reader->closed_end = next.previous_end;
+        if (next.previous == reader->number)
+            reader->closed_end = next.previous_end;
+        else if (next.previous < reader->number)
+            reader->closed_end = SEGMENT_HEADER_BYTES; /* void: nothing in it was ever durable */
+        else
+            reader->closed_end = (uint64_t)reader->disk->ops->size(reader->disk, reader->file);
     }
     *ret_end = reader->closed_end;
     return 0;

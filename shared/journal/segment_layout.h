@@ -43,13 +43,14 @@ struct segment_header {
     uint32_t lane;
     uint64_t number;
     uint64_t first_sequence;  /* of its first batch */
-    uint64_t previous_end;    /* where the segment before validly ends; 0: there is none */
+    uint64_t previous;        /* number of the segment that it follows; 0: none. Segments between */
+    uint64_t previous_end;    /* the two are void; and where that one validly ends */
     uint64_t created_ns;      /* CLOCK_REALTIME */
     uint64_t records_before;  /* records committed to the lane before it, for the ledger */
     uint32_t window_keys;     /* entries of struct segment_key behind the header */
     uint32_t window_crc;      /* of those bytes */
     uint64_t data_offset;     /* of the first batch */
-    uint8_t pad[4016];
+    uint8_t pad[4008];
     uint32_t zero;
     uint32_t crc; /* of everything before it */
 };
