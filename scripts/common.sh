@@ -28,8 +28,10 @@ step() {
         printf '  %-46s %4d s\n' "$text" $((SECONDS - start))
         return 0
     fi
-    printf '  %-46s %4d s, FAILED. The end of %s:\n' "$text" $((SECONDS - start)) "$log"
-    tail -n 40 "$log" | sed 's/^/    | /'
+    printf '  %-46s %4d s, FAILED. From %s:\n' "$text" $((SECONDS - start)) "$log"
+    # A parallel build goes on behind its first error: the errors first, then the end.
+    { grep -aE -A 3 '([Ee]rror|undefined reference|E): |\*\*\* ' "$log" | head -n 40; echo ...; tail -n 15 "$log"; } |
+        sed 's/^/    | /'
     return "$status"
 }
 
