@@ -1,0 +1,113 @@
+#include "shipper/split.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FRAMES 64
+
+static void test_accepted_whole(void **state)
+{
+    uint8_t states[FRAMES];
+    struct split split;
+
+    (void)state;
+    split_init(&split, states, FRAMES);
+    assert_int_equal(split_next(&split), SPLIT_SEND);
+    assert_int_equal(split.first, 0);
+    assert_int_equal(split.end, FRAMES);
+    assert_int_equal(split_next(&split), SPLIT_SEND); /* a retry: the same again */
+    assert_int_equal(split.end, FRAMES);
+    split_accept(&split);
+    assert_int_equal(split_next(&split), SPLIT_FINISHED);
+}
+
+/* A server that refuses each run with a bad frame in it, or above a size. */
+struct server {
+    bool bad[FRAMES];
+    uint32_t limit;
+    unsigned got[FRAMES];
+    unsigned requests;
+};
+
+static void run(struct split *split, struct server *server)
+{
+    while (split_next(split) == SPLIT_SEND) {
+        bool refuse = false;
+        bool large = split->end - split->first > server->limit;
+
+        assert_true(split->first < split->end && split->end <= FRAMES);
+        assert_true(++server->requests < 2000);
+        for (uint32_t i = split->first; i < split->end; i++)
+            refuse = refuse || server->bad[i];
+        if (large || refuse) {
+            bool alone = split->end - split->first == 1;
+
+            assert_int_equal(split_refuse(split, large), alone);
+            continue;
+        }
+        for (uint32_t i = split->first; i < split->end; i++)
+            server->got[i]++;
+        split_accept(split);
+    }
+}
+
+static void test_bad_frames_hold_up_no_other(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        struct server server = {.limit = FRAMES};
+        uint8_t states[FRAMES];
+        struct split split;
+        unsigned random = seed, bad = 0;
+
+        for (unsigned i = 0; i < seed % 6; i++)
+            server.bad[rand_r(&random) % FRAMES] = true;
+        if (seed % 3 == 0)
+            server.limit = 1 + (unsigned)rand_r(&random) % FRAMES;
+        split_init(&split, states, FRAMES);
+        run(&split, &server);
+        for (unsigned i = 0; i < FRAMES; i++) {
+            assert_int_equal(server.got[i], !server.bad[i]);
+            bad += server.bad[i];
+        }
+        assert_int_equal(split_next(&split), bad > 0 ? SPLIT_REST : SPLIT_FINISHED);
+        memset(server.bad, 0, sizeof(server.bad)); /* the server is mended */
+        split_again(&split);
+        run(&split, &server);
+        for (unsigned i = 0; i < FRAMES; i++)
+            assert_int_equal(server.got[i], 1);
+        assert_int_equal(split_next(&split), SPLIT_FINISHED);
+    }
+}
+
+static void test_cost(void **state)
+{
+    struct server server = {.limit = FRAMES, .bad = {[37] = true}};
+    uint8_t states[FRAMES];
+    struct split split;
+
+    (void)state;
+    split_init(&split, states, FRAMES);
+    run(&split, &server);
+    assert_true(server.requests <= 30); /* not one per frame */
+
+    server = (struct server){.limit = 8};
+    split_init(&split, states, FRAMES);
+    run(&split, &server);
+    assert_int_equal(server.requests, 3 + FRAMES / 8); /* 64, 32, 16, then eights */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accepted_whole),
+        cmocka_unit_test(test_bad_frames_hold_up_no_other),
+        cmocka_unit_test(test_cost),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
