@@ -13,6 +13,7 @@
 /* A batch found in the segment. */
 struct found {
     uint64_t offset, length, sequence;
+    uint64_t records; /* committed to the lane with it */
 };
 
 /* The last segment as it was found. */
@@ -68,8 +69,8 @@ static int remember(struct scan *scan, const struct segment_batch *batch)
     if (grown == NULL)
         return -ENOMEM;
     scan->found = grown;
-    grown[scan->count++] =
-        (struct found){batch->offset, batch->length, batch->header.sequence};
+    grown[scan->count++] = (struct found){batch->offset, batch->length, batch->header.sequence,
+                                          batch->commit.records_committed};
     scan->valid_end = batch->offset + batch->length;
     if (batch->commit.durable_segment == scan->header.number &&
         batch->commit.durable_end > scan->trusted_end)
@@ -424,7 +425,7 @@ static int recover_last(struct scan *scan, uint64_t highest)
     before = (struct writer_position){
         .segment = is_void ? scan->header.previous : scan->header.number,
         .end = is_void ? scan->header.previous_end : scan->trusted_end,
-        .records = scan->header.records_before,
+        .records = is_void ? scan->header.records_before : scan->found[first - 1].records,
     };
     result->position = before;
     result->position.records =

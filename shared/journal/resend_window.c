@@ -472,33 +472,16 @@ bool resend_window_dirty(const struct resend_window *window)
     return window->dirty != WINDOW_NONE || window->sealed != window->tail;
 }
 
-/* Connections whose change was in the sealed batch: it is durable, or to be said again. */
-static void settle_connections(struct resend_window *window, bool durable)
+void resend_window_durable(struct resend_window *window)
 {
+    window->durable = window->sealed;
     while (window->in_batch != WINDOW_NONE) {
         struct connection *c = &window->connections[window->in_batch];
 
         window->in_batch = c->next_sealed;
         c->sealed = false;
-        if (durable)
-            connection_drop_unused(window, c);
-        else
-            connection_changed(window, c);
+        connection_drop_unused(window, c);
     }
-}
-
-void resend_window_durable(struct resend_window *window)
-{
-    window->durable = window->sealed;
-    settle_connections(window, true);
-}
-
-void resend_window_give_up(struct resend_window *window)
-{
-    while (window->tail > window->durable)
-        forget_newest(window);
-    window->sealed = window->tail;
-    settle_connections(window, false);
 }
 
 int resend_window_save(struct resend_window *window, struct buf *ret_keys)

@@ -19,8 +19,9 @@
  *     [k0][k1][k2]..[kn]  each -> its connection  ------------>  {receiver, incarnation, number,
  *       found by hash, equal keys chained                         confirmed serial, ended}
  *
- * A key is pending until its batch is durable (resend_window_durable) and goes away when the batch
- * is given up (resend_window_give_up); only durable ones are written into a segment's head.
+ * A key is pending until its batch is durable (resend_window_durable); only durable ones are written
+ * into a segment's head. A batch whose commit fails is committed again as it is, so no key is ever
+ * taken back after sealing.
  */
 #ifndef SHARED_JOURNAL_RESEND_WINDOW_H
 #define SHARED_JOURNAL_RESEND_WINDOW_H
@@ -85,9 +86,8 @@ int resend_window_seal(struct resend_window *window,
 /* True where there is something to seal: keys or confirmations that no batch holds yet. */
 bool resend_window_dirty(const struct resend_window *window);
 
-/* The sealed batch is durable / all that is not durable is given up and will be judged again. */
+/* The sealed batch is durable. */
 void resend_window_durable(struct resend_window *window);
-void resend_window_give_up(struct resend_window *window);
 
 /* Appends the durable keys, oldest first, for a new segment's head (struct segment_key). */
 int resend_window_save(struct resend_window *window, struct buf *ret_keys);
