@@ -1,6 +1,6 @@
 """A client of the Forward protocol, for tests: every mode, exact bytes, acks, the handshake; and a
-load client that behaves as Fluentd does (a chunk that was not acknowledged is sent again on the next
-connection, same id and same bytes) and knows every record that it sent by its serial number.
+load client that behaves as Fluentd does (a chunk that was not acknowledged is sent again on the
+next connection, same id and same bytes) and knows every record that it sent by its serial number.
 """
 import base64
 import collections
@@ -163,6 +163,12 @@ class Connection:
         except Closed:
             pass
 
+    def wait_data(self, timeout=None):
+        """Waits until `received` is not empty."""
+        end = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while not self.received:
+            self._fill(end)
+
     def silent(self, seconds):
         """Whether the server neither sends nor closes for so long."""
         if self.received:
@@ -229,8 +235,8 @@ class LoadClient(threading.Thread):
     one connection at a time; through refused connections, resets and closes, until finish().
 
     Every record has the attributes `client` (the name) and `serial` (0, 1, ...). After finish() all
-    that was sent was acknowledged. `resent` is the list of the chunks that went out on more than one
-    connection: only their records may come twice.
+    that was sent was acknowledged. `resent` is the list of the chunks that went out on more than
+    one connection: only their records may come twice.
     """
 
     def __init__(self, name, port, host="127.0.0.1", rate=2000, chunk=20, window=8, mode="packed",
@@ -244,7 +250,7 @@ class LoadClient(threading.Thread):
         self.mode = mode
         self.tag = tag
         self.key = key
-        self.padding = "x" * padding
+        self.padding = padding
         self.tick = tick
         self.pending = collections.OrderedDict()    # id -> Chunk, in the order of sending
         self.sent_records = 0
@@ -319,8 +325,8 @@ class LoadClient(threading.Thread):
         for serial in range(first, first + count):
             record = {"message": "load record", "level": "info", "client": self.client,
                       "serial": serial}
-            if self.padding:
-                record["padding"] = self.padding
+            if self.padding:        # of a kind that does not compress below half
+                record["padding"] = os.urandom(self.padding // 2).hex()
             events.append((t, record))
         id = chunk_id()
         option = {"chunk": id}

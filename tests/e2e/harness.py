@@ -7,9 +7,10 @@ two may run at a time. Decorators:
     @limit(120)                     seconds; 60 if absent
     @exclusive                      nothing else runs beside it
     @cases("message", "forward")    run once per case, as THEME.NAME[CASE], called f(ctx, case)
+    @chaos                          also part of `run --long`, where ctx.rounds() is larger
 
-At its end a test also fails if a sanitizer reported something, a process panicked, a stage died that
-the test did not kill, or an OTLP server saw a request that a strict server would refuse.
+At its end a test also fails if a sanitizer reported something, a process panicked, a stage died
+that the test did not kill, or an OTLP server saw a request that a strict server would refuse.
 """
 import ctypes
 import errno
@@ -55,6 +56,11 @@ def cases(*labels):
         function.cases = labels
         return function
     return mark
+
+
+def chaos(function):
+    function.chaos = True
+    return function
 
 
 def wait_until(predicate, timeout, what, pause=0.03):
@@ -370,6 +376,11 @@ class Sluice:
         self.killed += 1
         return self.ctl("restart", name, timeout=60)
 
+    def metric(self, name, stage=None):
+        """The sum of a metric over the stages that have it (all of them, or `stage`)."""
+        return sum(s.get("metrics", {}).get(name, 0) for s in self.status()["stages"]
+                   if stage in (None, s["name"]))
+
     def stderr(self):
         try:
             with open(self.stderr_path, "rb") as f:
@@ -435,7 +446,8 @@ class Sluice:
 
 
 class Ctx:
-    def __init__(self, name, directory, build):
+    def __init__(self, name, directory, build, long=False):
+        self.long = long
         self.name = name
         self.dir = directory
         self.build = build
@@ -454,6 +466,9 @@ class Ctx:
         if self._schema is None:
             self._schema = otlp_decode.build_schema(self.build)
         return self._schema
+
+    def rounds(self, number):
+        return number * 50 if self.long else number
 
     def note(self, text):
         """A remark that is printed with the result."""
@@ -474,9 +489,10 @@ class Ctx:
         self.servers.append(server)
         return server.start() if start else server.reserve()
 
-    def sluice(self, otlp=None, options=None, env=None, sets=(), start=True, name="sluice"):
-        """A sluiced whose output is the OTLP server `otlp`, or, without, the file
-        (sluice.file_path)."""
+    def sluice(self, otlp=None, file=None, options=None, env=None, sets=(), start=True,
+               name="sluice"):
+        """A sluiced whose outputs are the OTLP server `otlp`, if given, and the file
+        sluice.file_path, by default only where there is no server."""
         options = dict(options or {})
         env = dict(env or {})
         if otlp is not None:
@@ -485,7 +501,7 @@ class Ctx:
                 options.setdefault("otlp.dataset", otlp.dataset)
             if otlp.api_key is not None:
                 env.setdefault("DASH0_API_KEY", otlp.api_key)
-        else:
+        if file or (file is None and otlp is None):
             options.setdefault("file.path", os.path.join(self.dir, name, "out.jsonl"))
         sluice = Sluice(self, name, options, env, sets)
         self.sluices.append(sluice)

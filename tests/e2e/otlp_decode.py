@@ -67,7 +67,8 @@ def gunzip_one(data):
     if not inflate.eof:
         raise Refused("gzip ends early")
     if inflate.unused_data:
-        what = "a second gzip member" if inflate.unused_data[:2] == b"\x1f\x8b" else "trailing bytes"
+        second = inflate.unused_data[:2] == b"\x1f\x8b"
+        what = "a second gzip member" if second else "trailing bytes"
         raise Refused("%s after the gzip member (%d bytes)" % (what, len(inflate.unused_data)))
     return plain
 

@@ -35,9 +35,9 @@ class Answer:
     delay                   seconds before the answer
     partial                 (rejected, message): a partial success
     read                    False: the connection is cut before the body is read
-    cut                     None, "reset" (RST instead of an answer), "close" (FIN instead of an
-                            answer), "half" (all but the last byte of the body, then FIN), "hang" (no answer until
-                            the sender closes or the server stops)
+    cut                     None, or what happens instead of a whole answer: "reset" (RST), "close"
+                            (FIN), "half" (all but the last byte of the body, then FIN), "hang"
+                            (nothing until the sender closes or the server stops)
     close                   "Connection: close" after the answer
     stored                  whether the records count as taken; None: if the status is a 2xx and the
                             answer goes out whole

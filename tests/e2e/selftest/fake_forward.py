@@ -1,5 +1,5 @@
-"""A small Forward server in Python, to prove the harness's clients without Sluice: it stores what it
-reads and acknowledges it, and misbehaves on request."""
+"""A small Forward server in Python, to prove the harness's clients without Sluice: it stores what
+it reads and acknowledges it, and misbehaves on request."""
 import gzip
 import hashlib
 import socket
@@ -9,8 +9,8 @@ import msgpack
 
 
 class FakeForward:
-    """on_message(server, number, tag, events, option) returns True to store and acknowledge, "store"
-    to store without ack and close, "close" to close at once, "hold" to do neither."""
+    """on_message(server, number, tag, events, option) returns True to store and acknowledge,
+    "store" to store without ack and close, "close" to close at once, "hold" to do neither."""
 
     def __init__(self, key=None, on_message=None):
         self.key = key
@@ -60,7 +60,7 @@ class FakeForward:
         tag, second = value[0], value[1]
         if isinstance(second, (str, bytes)):
             option = value[2] if len(value) > 2 else {}
-            data = second if isinstance(second, bytes) else second.encode("utf-8", "surrogateescape")
+            data = second.encode() if isinstance(second, str) else second
             if option.get("compressed") == "gzip":
                 data = gzip.decompress(data)
             inner = msgpack.Unpacker(raw=False)

@@ -19,7 +19,7 @@ loader.exec_module(run)
 
 def leaves(ctx):
     # A grandchild whose parent ends, as sluiced's stages when it is killed.
-    subprocess.run(["sh", "-c", "sleep 1000 & echo $! > {pid}"])
+    subprocess.run(["sh", "-c", "sleep 1000 & echo $! >> {pid}"])
 
 def hangs(ctx):
     subprocess.Popen(["sh", "-c", "echo $$ >> {pid}; sleep 1000"])
