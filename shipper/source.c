@@ -1,0 +1,282 @@
+#include "shipper/source.h"
+
+#include "shared/journal/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct lane {
+    const struct source_lane *shared;
+    struct cursor *cursor;
+    struct journal_reader *reader;
+    struct cursor_position at;    /* all before it is done or under way */
+    struct cursor_position limit; /* a piece that is done already begins here */
+    struct journal_frame frame;   /* read and not yet handed out, where has_frame */
+    bool has_frame;
+    bool placed;        /* the reader stands at `at` */
+    bool rewind;        /* a piece was forgotten: read from the prefix again */
+    unsigned under_way; /* batches */
+};
+
+struct source {
+    unsigned count;
+    unsigned turn; /* the lane that is asked first */
+    struct lane lanes[];
+};
+
+static int lane_open(struct lane *lane, struct disk *folder, unsigned *damaged, struct err *err)
+{
+    enum cursor_found found;
+    int r = cursor_open(folder, lane->shared->number, &lane->cursor, &found, err);
+
+    if (r < 0)
+        return r;
+    *damaged += found == CURSOR_DAMAGED;
+    return reader_open(lane->shared->disk, lane->shared->page, &lane->reader, err);
+}
+
+int source_open(struct disk *folder, const struct source_lane *lanes, unsigned count,
+                struct source **ret_source, unsigned *ret_damaged, struct err *err)
+{
+    struct source *source = calloc(1, sizeof(*source) + count * sizeof(source->lanes[0]));
+    unsigned damaged = 0;
+    int r = 0;
+
+    if (source == NULL)
+        return err_errno(err, ENOMEM, "cannot open an output's source");
+    source->count = count;
+    for (unsigned i = 0; i < count && r == 0; i++) {
+        source->lanes[i].shared = &lanes[i];
+        r = lane_open(&source->lanes[i], folder, &damaged, err);
+    }
+    if (r < 0) {
+        source_close(&source);
+        return r;
+    }
+    *ret_source = source;
+    *ret_damaged = damaged;
+    return 0;
+}
+
+void source_close(struct source **source)
+{
+    if (*source == NULL)
+        return;
+    for (unsigned i = 0; i < (*source)->count; i++) {
+        reader_close(&(*source)->lanes[i].reader);
+        cursor_close(&(*source)->lanes[i].cursor);
+    }
+    free(*source);
+    *source = NULL;
+}
+
+/* Puts the reader at the first thing at or after `at` that is not done. */
+static int place(struct lane *lane, struct err *err)
+{
+    struct cursor_position from, limit;
+    int r;
+
+    cursor_ranges_next(cursor_done(lane->cursor), lane->at, &from, &limit);
+    r = reader_seek(lane->reader, from.sequence, from.frame, err);
+    if (r < 0)
+        return r;
+    lane->at = from;
+    lane->limit = limit;
+    lane->has_frame = false;
+    lane->placed = true;
+    return 0;
+}
+
+/* The next frame stands in lane->frame: 1; 0: nothing is there; -errno. */
+static int next_frame(struct lane *lane, struct err *err)
+{
+    int r;
+
+    if (lane->has_frame)
+        return 1;
+    r = reader_next(lane->reader, &lane->frame, err);
+    lane->has_frame = r > 0;
+    return r;
+}
+
+static struct cursor_position frame_start(const struct journal_frame *frame)
+{
+    return (struct cursor_position){frame->sequence, frame->index, 0};
+}
+
+/*
+ * The lane has come to a piece that is done. What lies between the last frame and the piece was
+ * skipped by the reader: it is marked, or the prefix would stay before it for ever.
+ */
+static int pass_piece(struct lane *lane, struct err *err)
+{
+    struct cursor_range gap = {lane->at, lane->limit};
+    struct cursor_range forgotten;
+
+    lane->rewind |= cursor_mark(lane->cursor, &gap, 0, &forgotten);
+    lane->at = lane->limit;
+    lane->placed = false;
+    return place(lane, err);
+}
+
+static bool fits(const struct batch *batch, const struct journal_frame *frame, uint64_t max)
+{
+    if (batch->count == 0)
+        return true;
+    return batch->count < BATCH_MAX_FRAMES && frame->codec == batch->frames[0].info.codec &&
+           batch->plain_bytes + frame->plain_bytes <= max;
+}
+
+/* 1: the batch has frames; 0: the lane has nothing; -errno. */
+static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct batch *batch,
+                     struct err *err)
+{
+    struct lane_state state;
+    int r = 0;
+
+    if (!lane_page_read(lane->shared->page, &state))
+        return 0; /* recovery has not finished */
+    if (lane->rewind && lane->under_way == 0) {
+        lane->at = cursor_done(lane->cursor)->done;
+        lane->rewind = lane->placed = false;
+    }
+    if (!lane->placed && (r = place(lane, err)) < 0)
+        return r;
+    batch_reset(batch, index, lane->at);
+    while ((r = next_frame(lane, err)) > 0) {
+        if (cursor_compare(frame_start(&lane->frame), lane->limit) >= 0) {
+            if (batch->count > 0)
+                break;
+            r = pass_piece(lane, err);
+            if (r < 0)
+                return r;
+            batch_reset(batch, index, lane->at);
+            continue;
+        }
+        if (!fits(batch, &lane->frame, max))
+            break;
+        r = batch_add(batch, &lane->frame);
+        if (r < 0)
+            break;
+        lane->at = batch_after(&lane->frame);
+        lane->has_frame = false;
+    }
+    if (batch->count > 0)
+        return 1; /* an error shows at the next call */
+    if (r == -ENOMEM)
+        return err_errno(err, ENOMEM, "cannot take a frame of the journal");
+    return r;
+}
+
+int source_fill(struct source *source, uint64_t max_plain_bytes, struct batch *batch,
+                struct err *err)
+{
+    int failed = 0;
+
+    for (unsigned i = 0; i < source->count; i++) {
+        unsigned index = (source->turn + i) % source->count;
+        int r = lane_fill(&source->lanes[index], index, max_plain_bytes, batch, err);
+
+        if (r > 0) {
+            source->lanes[index].under_way++;
+            source->turn = (index + 1) % source->count;
+            return 1;
+        }
+        if (r < 0)
+            failed = r; /* the other lanes may still have something */
+    }
+    return failed;
+}
+
+int source_done(struct source *source, const struct batch *batch, uint32_t first, uint32_t end,
+                struct err *err)
+{
+    struct lane *lane = &source->lanes[batch->lane];
+    struct cursor_range range = batch_range(batch, first, end);
+    struct cursor_range forgotten;
+
+    lane->rewind |= cursor_mark(lane->cursor, &range, batch_records(batch, first, end), &forgotten);
+    return cursor_write(lane->cursor, err);
+}
+
+void source_finished(struct source *source, const struct batch *batch)
+{
+    source->lanes[batch->lane].under_way--;
+}
+
+int source_sync(struct source *source, struct err *err)
+{
+    int result = 0;
+
+    for (unsigned i = 0; i < source->count; i++) {
+        int r;
+
+        if (!cursor_is_dirty(source->lanes[i].cursor))
+            continue;
+        r = cursor_sync(source->lanes[i].cursor, err);
+        if (r < 0)
+            result = r;
+        else if (result == 0)
+            result = 1;
+    }
+    return result;
+}
+
+bool source_is_dirty(const struct source *source)
+{
+    for (unsigned i = 0; i < source->count; i++)
+        if (cursor_is_dirty(source->lanes[i].cursor))
+            return true;
+    return false;
+}
+
+struct cursor *source_cursor(struct source *source, unsigned index)
+{
+    return source->lanes[index].cursor;
+}
+
+unsigned source_lanes(const struct source *source)
+{
+    return source->count;
+}
+
+/*
+ * The cursor counts records from the lane's first. One that began later (a new output, a damaged
+ * cursor) or met a skipped batch counts too few: when everything is delivered, the lane page says
+ * what the right number is.
+ */
+static uint64_t lane_lag(const struct lane *lane)
+{
+    const struct cursor_ranges *done = cursor_done(lane->cursor);
+    uint64_t records = cursor_records(lane->cursor);
+    struct lane_state state;
+
+    if (!lane_page_read(lane->shared->page, &state))
+        return 0;
+    if (lane->under_way == 0 && done->count == 0 && done->done.sequence >= state.next_sequence) {
+        cursor_set_records(lane->cursor, state.records);
+        return 0;
+    }
+    return state.records > records ? state.records - records : 0;
+}
+
+uint64_t source_lag(const struct source *source)
+{
+    uint64_t lag = 0;
+
+    for (unsigned i = 0; i < source->count; i++)
+        lag += lane_lag(&source->lanes[i]);
+    return lag;
+}
+
+uint64_t source_skipped(const struct source *source)
+{
+    uint64_t skipped = 0;
+
+    for (unsigned i = 0; i < source->count; i++) {
+        const struct reader_counts *counts = reader_counts(source->lanes[i].reader);
+
+        skipped += counts->bad_batches + counts->bad_frames;
+    }
+    return skipped;
+}
