@@ -34,7 +34,8 @@ static uint64_t fail(struct cursor *in, const char *what)
     return 0;
 }
 
-static uint64_t varint(struct cursor *in)
+/* Out of line: nearly all varints have one byte. */
+static __attribute__((noinline)) uint64_t long_varint(struct cursor *in)
 {
     uint64_t v = 0;
     unsigned shift;
@@ -47,6 +48,13 @@ static uint64_t varint(struct cursor *in)
             return v;
     }
     return fail(in, "a varint does not end");
+}
+
+static inline uint64_t varint(struct cursor *in)
+{
+    if (in->p < in->end && *in->p < 0x80)
+        return *in->p++;
+    return long_varint(in);
 }
 
 static uint64_t fixed64(struct cursor *in)
