@@ -40,8 +40,10 @@ BAD = {
     "above the range": ("processor: {\n  count = 99;\n};\n", [(8, "processor.count")]),
     "below the range": ("processor: {\n  count = 0;\n};\n", [(8, "processor.count")]),
     "negative": ("otlp: { requests = -1; };\n", [(7, "otlp.requests")]),
-    "bad choice": ("environment = \"staging\";\n", [(7, "environment")]),
-    "bad bool": ("log: { level = true; };\n", [(7, "log.level")]),
+    "bad choice": ("record: { trace_id = \"maybe\"; };\n", [(7, "record.trace_id")]),
+    "bool for choice": ("log: { level = true; };\n", [(7, "log.level")]),
+    "group twice": ("forward: { allow_anonymous = true; };\n", [(7, "given before")]),
+    "empty": ("environment = \"\";\n", [(7, "environment")]),
     "size without sense": ("journal: {\n\n  segment_size = \"64 parsecs\";\n};\n",
                            [(9, "journal.segment_size")]),
     "time without unit": ("retry: { min = \"5 moments\"; };\n", [(7, "retry.min")]),
@@ -99,9 +101,12 @@ def test_other_sources(ctx):
     status, out, _ = check(ctx, GOOD, sets=["forward.portt=1"])
     equal(status, 78, "exit status")
     assert "forward.portt" in out, out
-    status, out, _ = check(ctx, GOOD, env={"NODE_ENV": "nowhere"})
+    status, out, _ = check(ctx, GOOD, sets=["forward.allow_anonymous=perhaps"])
     equal(status, 78, "exit status")
-    assert "NODE_ENV" in out or "environment" in out, out
+    assert "forward.allow_anonymous" in out, out
+    status, out, _ = check(ctx, GOOD, env={"SLUICE_LOG_LEVEL": "loud"})
+    equal(status, 78, "exit status")
+    assert "SLUICE_LOG_LEVEL" in out or "log.level" in out, out
 
 
 def test_good(ctx):
