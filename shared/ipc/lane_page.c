@@ -1,8 +1,8 @@
 #include "shared/ipc/lane_page.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,11 +168,11 @@ bool lane_page_read(const struct lane_page *page, struct lane_state *ret_state)
 void lane_page_publish(struct lane_page *page, const struct lane_state *state)
 {
     struct lane_page_slot present, slot = {
-        .segment = state->segment,
-        .end = state->end,
-        .next_sequence = state->next_sequence,
-        .records = state->records,
-    };
+                                       .segment = state->segment,
+                                       .end = state->end,
+                                       .next_sequence = state->next_sequence,
+                                       .records = state->records,
+                                   };
     int best = newest(page, &present);
     struct lane_page_slot *target = &page->map->slots[best == 0 ? 1 : 0];
 

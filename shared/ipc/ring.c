@@ -328,6 +328,11 @@ int ring_consumer_next(struct ring *ring, struct ring_taken *ret_taken, struct e
     return 1;
 }
 
+bool ring_pending(const struct ring *ring)
+{
+    return load_acquire(&ring->header->producer.position) != ring->cursor;
+}
+
 uint64_t ring_consumer_cursor(const struct ring *ring)
 {
     return ring->cursor;

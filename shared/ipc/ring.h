@@ -96,7 +96,7 @@ void ring_give_back(struct ring *ring);
 struct ring_taken {
     struct ring_entry entry; /* a private copy, lengths checked against `length` */
     struct slice peer, tag, id, options, payload; /* in shared memory: may change, copy first */
-    uint64_t end; /* position that names the entry */
+    uint64_t end;                                 /* position that names the entry */
 };
 
 /*
@@ -108,6 +108,9 @@ int ring_consumer_attach(struct ring *ring, uint64_t position, uint64_t replies,
 
 /* Takes the next entry. 1: taken; 0: none now; -EPROTO: the ring is broken (panic of the producer). */
 int ring_consumer_next(struct ring *ring, struct ring_taken *ret_taken, struct err *err);
+
+/* True where something is published that was not taken yet. */
+bool ring_pending(const struct ring *ring);
 
 /* The consumer's cursor: the end of the last entry taken. */
 uint64_t ring_consumer_cursor(const struct ring *ring);

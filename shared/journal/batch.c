@@ -149,8 +149,7 @@ int batch_seal(struct batch *batch, uint64_t sequence, const struct commit_recor
     record.sequence = sequence;
     record.length = header.length;
     record.keys = (uint32_t)(batch->keys.n / sizeof(struct segment_key));
-    record.confirmations =
-        (uint32_t)(batch->confirmations.n / sizeof(struct segment_confirmation));
+    record.confirmations = (uint32_t)(batch->confirmations.n / sizeof(struct segment_confirmation));
     record.commit_bytes = (uint32_t)tail;
     record.batch_crc = seal_frames(batch, sequence, crc32c(0, &header, sizeof(header)));
     record.zero = 0;

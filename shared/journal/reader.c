@@ -163,8 +163,7 @@ static int read_at(struct journal_reader *reader, uint64_t offset, uint64_t n, u
     uint64_t want = n > READER_WINDOW_BYTES ? n : READER_WINDOW_BYTES;
     ssize_t got;
 
-    if (offset >= reader->window_offset &&
-        offset + n <= reader->window_offset + reader->window.n) {
+    if (offset >= reader->window_offset && offset + n <= reader->window_offset + reader->window.n) {
         *ret_p = reader->window.p + (offset - reader->window_offset);
         return 0;
     }

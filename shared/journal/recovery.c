@@ -430,8 +430,8 @@ static int recover_last(struct scan *scan, uint64_t highest)
     result->position = before;
     result->position.records =
         scan->count > 0 ? result->totals.records_committed : scan->header.records_before;
-    result->next_sequence = scan->count > 0 ? scan->found[scan->count - 1].sequence + 1
-                                            : scan->header.first_sequence;
+    result->next_sequence =
+        scan->count > 0 ? scan->found[scan->count - 1].sequence + 1 : scan->header.first_sequence;
     r = keep_tail(scan->recovery, scan->file, scan->header.number, scan->valid_end, scan->size,
                   result);
     if (r == 0)

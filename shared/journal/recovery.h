@@ -32,7 +32,7 @@ struct recovery {
     struct disk *quarantine; /* where torn bytes are kept */
     uint32_t lane;
     uint64_t segment_bytes;
-    uint64_t now_ns; /* CLOCK_REALTIME */
+    uint64_t now_ns;              /* CLOCK_REALTIME */
     struct resend_window *window; /* what the journal remembers is loaded into it; may be NULL */
 };
 

@@ -113,7 +113,8 @@ uint32_t resend_window_count(const struct resend_window *window)
 static uint32_t *connection_head(struct resend_window *window, uint32_t receiver,
                                  uint64_t incarnation, uint64_t number)
 {
-    uint64_t h = (incarnation ^ (number * 0x9e3779b97f4a7c15ull) ^ receiver) * 0xd6e8feb86659fd93ull;
+    uint64_t h =
+        (incarnation ^ (number * 0x9e3779b97f4a7c15ull) ^ receiver) * 0xd6e8feb86659fd93ull;
 
     return &window->connection_heads[(h >> 32) & window->mask];
 }
@@ -531,7 +532,8 @@ static int load_key(struct resend_window *window, const struct segment_key *reco
 
 int resend_window_load(struct resend_window *window, struct slice keys, bool cold)
 {
-    for (size_t at = 0; at + sizeof(struct segment_key) <= keys.n; at += sizeof(struct segment_key)) {
+    for (size_t at = 0; at + sizeof(struct segment_key) <= keys.n;
+         at += sizeof(struct segment_key)) {
         struct segment_key record;
         int r;
 

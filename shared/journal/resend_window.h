@@ -62,8 +62,8 @@ int resend_window_hear(struct resend_window *window, const struct resend_origin 
 int resend_window_ended(struct resend_window *window, const struct resend_origin *origin);
 
 enum resend_verdict {
-    RESEND_NEW,    /* remembered as pending now; store it */
-    RESEND_AGAIN,  /* stored, or pending, already; do not store it */
+    RESEND_NEW,   /* remembered as pending now; store it */
+    RESEND_AGAIN, /* stored, or pending, already; do not store it */
 };
 
 /*

@@ -42,14 +42,14 @@ struct segment_header {
     uint32_t version;
     uint32_t lane;
     uint64_t number;
-    uint64_t first_sequence;  /* of its first batch */
-    uint64_t previous;        /* number of the segment that it follows; 0: none. Segments between */
-    uint64_t previous_end;    /* the two are void; and where that one validly ends */
-    uint64_t created_ns;      /* CLOCK_REALTIME */
-    uint64_t records_before;  /* records committed to the lane before it, for the ledger */
-    uint32_t window_keys;     /* entries of struct segment_key behind the header */
-    uint32_t window_crc;      /* of those bytes */
-    uint64_t data_offset;     /* of the first batch */
+    uint64_t first_sequence; /* of its first batch */
+    uint64_t previous;       /* number of the segment that it follows; 0: none. Segments between */
+    uint64_t previous_end;   /* the two are void; and where that one validly ends */
+    uint64_t created_ns;     /* CLOCK_REALTIME */
+    uint64_t records_before; /* records committed to the lane before it, for the ledger */
+    uint32_t window_keys;    /* entries of struct segment_key behind the header */
+    uint32_t window_crc;     /* of those bytes */
+    uint64_t data_offset;    /* of the first batch */
     uint8_t pad[4008];
     uint32_t zero;
     uint32_t crc; /* of everything before it */
@@ -113,7 +113,7 @@ struct commit_record {
     uint32_t magic;
     uint32_t frames;
     uint64_t sequence;
-    uint64_t length; /* of the batch, as in its header */
+    uint64_t length;          /* of the batch, as in its header */
     uint64_t durable_segment; /* the lane's durable end when this was written */
     uint64_t durable_end;
     uint64_t written_ns; /* CLOCK_REALTIME */

@@ -76,7 +76,7 @@ struct writer_position writer_position(const struct journal_writer *writer);
 void writer_prepare(struct journal_writer *writer);
 
 struct writer_counts {
-    uint64_t bytes;   /* written */
+    uint64_t bytes; /* written */
     uint64_t syncs;
     uint64_t errors;
 };
