@@ -34,10 +34,11 @@ struct converter_config {
     size_t max_decompressed; /* processor.max_decompressed */
 };
 
-/* What became of a chunk's entries. */
+/* What became of a chunk's entries. An event time that cannot be read (negative, an unknown type)
+ * drops nothing: the record gets the time of receipt and the attribute fluent.time. */
 struct convert_result {
     uint64_t records;         /* converted */
-    uint64_t dropped_invalid; /* entries without a usable time or whose record is no map */
+    uint64_t dropped_invalid; /* entries that are no [time, record] or whose record is no map */
     uint64_t truncated;       /* 1: the payload ended inside its last entry, which is lost */
     uint64_t markers;         /* Fluent Bit's group markers: no logs */
     uint64_t foreign;         /* 1: a chunk of metrics or traces, not looked into */
