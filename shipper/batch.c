@@ -24,6 +24,10 @@ void batch_reset(struct batch *batch, unsigned lane, struct cursor_position from
     batch->plain_bytes = 0;
     batch->records = 0;
     batch->bytes.n = 0;
+}
+
+void batch_trim(struct batch *batch)
+{
     buf_trim(&batch->bytes, BATCH_KEEP_BYTES);
 }
 

@@ -7,7 +7,7 @@
  * reader skipped (bad frames) belongs to the frame after it.
  *
  * Ownership: the caller's storage, reused for the life of the process. Memory: the compressed
- * bytes of one request, given back above BATCH_KEEP_BYTES by batch_reset.
+ * bytes of one request, kept for the next one until batch_trim.
  */
 #ifndef SHIPPER_BATCH_H
 #define SHIPPER_BATCH_H
@@ -18,7 +18,7 @@
 #include "shared/otlp/frame.h"
 
 #define BATCH_MAX_FRAMES 2048u
-#define BATCH_KEEP_BYTES (256u << 10)
+#define BATCH_KEEP_BYTES (64u << 10)
 
 struct batch_frame {
     struct frame_info info;
@@ -40,6 +40,9 @@ void batch_fini(struct batch *batch);
 
 /* Empty, beginning at `from`. */
 void batch_reset(struct batch *batch, unsigned lane, struct cursor_position from);
+
+/* Of an empty batch: gives memory above BATCH_KEEP_BYTES back. For when there is nothing to do. */
+void batch_trim(struct batch *batch);
 
 /* Copies the frame in. 0, or -ENOMEM and the batch is as before. */
 int batch_add(struct batch *batch, const struct journal_frame *frame);

@@ -1,0 +1,271 @@
+#include "shipper/output.h"
+
+#include "shared/base/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* ---- opening ---- */
+
+/* data_dir/cursors/NAME */
+static int open_folder(struct output *output, struct err *err)
+{
+    const char *data = options_string(output->env.options, OPT_DATA_DIR);
+    char path[PATH_MAX];
+    int r;
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/cursors", data) >= sizeof(path))
+        return err_errno(err, ENAMETOOLONG, "%s", data);
+    r = disk_posix_open(path, true, &output->folder, err);
+    if (r < 0)
+        return r;
+    disk_free(&output->folder);
+    if ((size_t)snprintf(path, sizeof(path), "%s/cursors/%s", data, output->ops->name) >=
+        sizeof(path))
+        return err_errno(err, ENAMETOOLONG, "%s", data);
+    return disk_posix_open(path, true, &output->folder, err);
+}
+
+static int open_source(struct output *output, struct err *err)
+{
+    unsigned damaged = 0;
+    int r = source_open(output->folder, output->env.lanes, output->env.lane_count, &output->source,
+                        &damaged, err);
+
+    if (r < 0)
+        return r;
+    if (damaged > 0) {
+        log_error("%s: the cursors of %u lanes are damaged; what is still in their journal is "
+                  "delivered from its beginning, some of it for the second time",
+                  output->ops->name, damaged);
+        snprintf(output->trouble, sizeof(output->trouble),
+                 "damaged cursors of %u lanes: started again at the oldest", damaged);
+    }
+    return 0;
+}
+
+int output_open(const struct output_ops *ops, const struct output_env *env,
+                struct output **ret_output, struct err *err)
+{
+    struct output *output = calloc(1, ops->size);
+    int r;
+
+    if (output == NULL)
+        return err_errno(err, ENOMEM, "cannot make the output %s", ops->name);
+    output->ops = ops;
+    output->env = *env;
+    retry_init(&output->retry, options_time_ms(env->options, OPT_RETRY_MIN) * NS_PER_MS,
+               options_time_ms(env->options, OPT_RETRY_MAX) * NS_PER_MS);
+    r = open_folder(output, err);
+    if (r == 0)
+        r = open_source(output, err);
+    if (r == 0)
+        r = ops->open(output, err);
+    output->env.api_key = (struct slice){NULL, 0};
+    if (r < 0) {
+        err_prefix(err, "output %s", ops->name);
+        output_close(&output);
+        return r;
+    }
+    *ret_output = output;
+    return 0;
+}
+
+int output_start(struct output *output, struct err *err)
+{
+    return output->ops->start != NULL ? output->ops->start(output, err) : 0;
+}
+
+void output_close(struct output **output)
+{
+    struct output *o = *output;
+
+    *output = NULL;
+    if (o == NULL)
+        return;
+    o->ops->close(o);
+    source_close(&o->source);
+    disk_free(&o->folder);
+    free(o);
+}
+
+/* ---- running ---- */
+
+void output_pump(struct output *output)
+{
+    output->ops->pump(output);
+}
+
+void output_reload(struct output *output, struct slice api_key)
+{
+    output->env.api_key = api_key;
+    if (output->ops->reload != NULL)
+        output->ops->reload(output);
+    output->env.api_key = (struct slice){NULL, 0};
+}
+
+void output_set_phase(struct output *output, enum output_phase phase)
+{
+    output->phase = phase;
+}
+
+bool output_is_idle(const struct output *output)
+{
+    return output->ops->is_idle(output);
+}
+
+void output_trim(struct output *output)
+{
+    output->ops->trim(output);
+}
+
+void output_sync(struct output *output)
+{
+    struct status_slot *status = output->env.status;
+    struct err err = {0};
+    int r;
+
+    if (!source_is_dirty(output->source))
+        return;
+    status_phase(status, STATUS_IN_SYNC);
+    r = source_sync(output->source, &err);
+    status_phase(status, STATUS_COMPUTING);
+    if (r < 0)
+        output_disk_failed(output, &err);
+    else
+        output_disk_works(output);
+}
+
+void output_disk_failed(struct output *output, const struct err *err)
+{
+    snprintf(output->trouble, sizeof(output->trouble), "%.200s", err->text);
+    output->disk_failed = true;
+    if (log_limit_pass(&output->disk_limit, clock_monotonic_ns(), 60 * NS_PER_S))
+        log_error("%s: %s; trying again", output->ops->name, err->text);
+}
+
+void output_disk_works(struct output *output)
+{
+    if (!output->disk_failed)
+        return;
+    output->disk_failed = false;
+    output->trouble[0] = '\0';
+}
+
+bool output_fill(struct output *output, uint64_t max_plain_bytes, struct batch *batch)
+{
+    struct err err = {0};
+    int r = source_fill(output->source, max_plain_bytes, batch, &err);
+
+    output->exhausted = r == 0;
+    output_count_skipped(output);
+    if (r < 0)
+        output_disk_failed(output, &err);
+    return r > 0;
+}
+
+void output_count_skipped(struct output *output)
+{
+    uint64_t skipped = source_skipped(output->source);
+
+    if (skipped == output->skipped)
+        return;
+    log_error("%s: %llu damaged batches or frames of the journal were skipped", output->ops->name,
+              (unsigned long long)(skipped - output->skipped));
+    status_add(output->env.status, METRIC_BATCHES_SKIPPED, skipped - output->skipped);
+    output->skipped = skipped;
+}
+
+/* ---- what became of a try ---- */
+
+void output_delivered(struct output *output, const struct batch *batch, uint32_t first,
+                      uint32_t end, uint64_t rejected)
+{
+    uint64_t records = batch_records(batch, first, end);
+    struct err err = {0};
+
+    rejected = rejected < records ? rejected : records;
+    status_add(output->env.status, METRIC_RECORDS_DELIVERED, records - rejected);
+    status_add(output->env.status, METRIC_RECORDS_REJECTED, rejected);
+    if (source_done(output->source, batch, first, end, &err) < 0)
+        output_disk_failed(output, &err);
+}
+
+static uint64_t random_bits(void)
+{
+    uint64_t bits = 0;
+
+    /* Not enough entropy yet, at an early boot: the delay is the shortest then. */
+    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) < 0)
+        bits = 0;
+    return bits;
+}
+
+static void log_failure(struct output *output, const char *words, bool changed)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t wait = output->retry.until_ns > now ? output->retry.until_ns - now : 0;
+
+    if (changed)
+        output->failure_limit.next_ns = 0;
+    if (!log_limit_pass(&output->failure_limit, now, 60 * NS_PER_S))
+        return;
+    if (output->retry.state == RETRY_HELD)
+        log_error("%s: held until somebody acts: %s. Nothing is lost: it waits in the journal. "
+                  "Next try in %llu s",
+                  output->ops->name, words, (unsigned long long)(wait / NS_PER_S));
+    else
+        log_warn("%s: %s; %u tries, next in %llu.%llu s", output->ops->name, words,
+                 output->retry.tries, (unsigned long long)(wait / NS_PER_S),
+                 (unsigned long long)(wait % NS_PER_S / (NS_PER_S / 10)));
+}
+
+void output_failed(struct output *output, const struct output_failure *failure)
+{
+    struct retry_failure how = {
+        .now_ns = clock_monotonic_ns(),
+        .sent_ns = failure->sent_ns,
+        .retry_after_ns = failure->retry_after_ms * NS_PER_MS,
+        .random = random_bits(),
+    };
+    bool changed;
+
+    snprintf(output->words, sizeof(output->words), "%s", failure->words);
+    changed = failure->kind == VERDICT_HOLD ? retry_held(&output->retry, &how)
+                                            : retry_failed(&output->retry, &how);
+    log_failure(output, output->words, changed);
+}
+
+void output_succeeded(struct output *output, uint64_t sent_ns)
+{
+    unsigned tries = output->retry.tries;
+
+    if (retry_succeeded(&output->retry, sent_ns))
+        log_info("%s: delivering again, after %u tries", output->ops->name, tries);
+}
+
+/* ---- words ---- */
+
+void output_note(const struct output *output, char *ret_text, size_t size)
+{
+    uint64_t now = clock_monotonic_ns();
+    const struct retry *retry = &output->retry;
+    char next[48];
+
+    if (retry->state == RETRY_OPEN) {
+        snprintf(ret_text, size, "%s%s%s", output->trouble[0] != '\0' ? output->ops->name : "",
+                 output->trouble[0] != '\0' ? ": " : "", output->trouble);
+        return;
+    }
+    if (retry->trying || retry->until_ns <= now)
+        snprintf(next, sizeof(next), "trying now");
+    else
+        snprintf(next, sizeof(next), "next in %llu s",
+                 (unsigned long long)((retry->until_ns - now + NS_PER_S - 1) / NS_PER_S));
+    snprintf(ret_text, size, "%s: %s%.90s, %u tries, %s", output->ops->name,
+             retry->state == RETRY_HELD ? "held: " : "", output->words, retry->tries, next);
+}

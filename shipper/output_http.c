@@ -1,0 +1,516 @@
+#include "shared/base/clock.h"
+#include "shared/otlp/frame_codec.h"
+#include "shared/otlp/gzip_join.h"
+#include "shipper/http_client.h"
+#include "shipper/output.h"
+#include "shipper/split.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * OTLP/HTTP: a number of slots, each with one batch. A slot's batch goes out as one request, or,
+ * when the server refuses it, in several (split.h); the slot is free again when all its frames are
+ * delivered.
+ *
+ *     FREE ──fill──▶ WAITING ──post──▶ FLYING ──all done──▶ FREE
+ *                      ▲  ▲               │
+ *                      │  └─ more to send ┤ (a retry, a half)
+ *                      └── its time ── RESTING ◀── only frames that were refused alone are left
+ *
+ * Whether a waiting slot may be posted is the output's retry state: after a failure one request at
+ * a time probes, and the other slots wait.
+ */
+
+/* Addresses are asked for again after this, and after a failure to connect. */
+#define RESOLVE_NS (60 * NS_PER_S)
+#define RESOLVE_AGAIN_NS (2 * NS_PER_S)
+/* The least that requests are made smaller to because a server found them too large. */
+#define LEAST_REQUEST_BYTES (64u << 10)
+
+enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_FLYING, SLOT_RESTING };
+
+struct slot {
+    enum slot_state state;
+    struct batch batch;
+    struct split split;
+    uint8_t *frame_states; /* for split */
+    uint32_t frame_capacity;
+    uint64_t sent_ns;
+    uint64_t bytes_sent;
+    uint64_t until_ns; /* SLOT_RESTING */
+    uint8_t head[GZIP_JOIN_HEADER_BYTES];
+    uint8_t tail[GZIP_JOIN_TRAILER_BYTES];
+};
+
+struct output_http {
+    struct output output; /* first */
+    struct http_client *client;
+    sd_event_source *timer; /* the next try, or a rest's end */
+    uint64_t max_request;   /* plain bytes; less than the option after a 413 */
+    unsigned in_flight;
+    bool connect_failed; /* since the last answer of the resolver */
+    bool refused;        /* some frame was refused alone, and trouble says so */
+    unsigned slot_count;
+    struct slot *slots;
+};
+
+static struct output_http *http_of(struct output *output)
+{
+    return (struct output_http *)output;
+}
+
+static void pump(struct output *output);
+
+/* ---- a slot's life ---- */
+
+static int slot_begin(struct slot *slot)
+{
+    uint32_t count = slot->batch.count;
+
+    if (count > slot->frame_capacity) {
+        uint8_t *states = realloc(slot->frame_states, slot->batch.capacity);
+
+        if (states == NULL)
+            return -ENOMEM;
+        slot->frame_states = states;
+        slot->frame_capacity = slot->batch.capacity;
+    }
+    split_init(&slot->split, slot->frame_states, count);
+    (void)split_next(&slot->split);
+    slot->state = SLOT_WAITING;
+    return 0;
+}
+
+/* Takes the trouble back when no slot is left with a refused frame. */
+static void end_refusal(struct output_http *http)
+{
+    for (unsigned i = 0; i < http->slot_count; i++) {
+        const struct slot *slot = &http->slots[i];
+
+        for (uint32_t k = 0; slot->state != SLOT_FREE && k < slot->split.count; k++)
+            if (slot->frame_states[k] == SPLIT_REFUSED)
+                return;
+    }
+    if (http->refused)
+        http->output.trouble[0] = '\0';
+    http->refused = false;
+}
+
+/* After a run was accepted or refused. */
+static void slot_advance(struct output_http *http, struct slot *slot)
+{
+    switch (split_next(&slot->split)) {
+    case SPLIT_SEND:
+        slot->state = SLOT_WAITING;
+        break;
+    case SPLIT_REST:
+        slot->state = SLOT_RESTING;
+        slot->until_ns = clock_monotonic_ns() + http->output.retry.max_ns;
+        break;
+    case SPLIT_FINISHED:
+        slot->state = SLOT_FREE;
+        source_finished(http->output.source, &slot->batch);
+        batch_reset(&slot->batch, 0, (struct cursor_position){0});
+        end_refusal(http);
+        break;
+    }
+}
+
+static void end_rests(struct output_http *http, uint64_t now)
+{
+    for (unsigned i = 0; i < http->slot_count; i++) {
+        struct slot *slot = &http->slots[i];
+
+        if (slot->state != SLOT_RESTING || now < slot->until_ns)
+            continue;
+        split_again(&slot->split);
+        slot_advance(http, slot);
+    }
+}
+
+/* The body of the slot's present run, in pieces. */
+static void make_body(struct slot *slot, struct http_body *ret_body)
+{
+    const struct split *split = &slot->split;
+    struct slice bytes = batch_bytes(&slot->batch, split->first, split->end);
+    struct gzip_join join;
+
+    memset(ret_body, 0, sizeof(*ret_body));
+    ret_body->pieces[1] = bytes;
+    switch (slot->batch.frames[split->first].info.codec) {
+    case FRAME_GZIP:
+        gzip_join_begin(&join, slot->head);
+        for (uint32_t i = split->first; i < split->end; i++)
+            gzip_join_add(&join, &slot->batch.frames[i].info);
+        gzip_join_end(&join, slot->tail);
+        ret_body->pieces[0] = slice_of(slot->head, sizeof(slot->head));
+        ret_body->pieces[2] = slice_of(slot->tail, sizeof(slot->tail));
+        ret_body->encoding = "gzip";
+        break;
+    case FRAME_ZSTD:
+        ret_body->encoding = "zstd";
+        break;
+    default:
+        break;
+    }
+    slot->bytes_sent = ret_body->pieces[0].n + bytes.n + ret_body->pieces[2].n;
+}
+
+static void set_in_flight(struct output_http *http, unsigned count)
+{
+    http->in_flight = count;
+    status_set(http->output.env.status, METRIC_REQUESTS_IN_FLIGHT, count);
+}
+
+static bool slot_post(struct output_http *http, struct slot *slot)
+{
+    struct http_body body;
+    struct err err = {0};
+
+    make_body(slot, &body);
+    slot->sent_ns = clock_monotonic_ns();
+    if (http_client_post(http->client, (unsigned)(slot - http->slots), &body, &err) < 0) {
+        struct output_failure failure = {VERDICT_RETRY, err.text, slot->sent_ns, 0};
+
+        output_failed(&http->output, &failure);
+        return false;
+    }
+    slot->state = SLOT_FLYING;
+    retry_sent(&http->output.retry);
+    set_in_flight(http, http->in_flight + 1);
+    status_add(http->output.env.status, METRIC_REQUESTS, 1);
+    return true;
+}
+
+/* ---- verdicts ---- */
+
+static void on_success(struct output_http *http, struct slot *slot, const struct verdict *verdict)
+{
+    struct output *output = &http->output;
+    struct split *split = &slot->split;
+
+    if (verdict->rejected > 0 || verdict->has_words) {
+        if (log_limit_pass(&output->partial_limit, clock_monotonic_ns(), 10 * NS_PER_S))
+            log_warn("%s: the server took a request and rejected %llu of its %llu records: %s",
+                     output->ops->name, (unsigned long long)verdict->rejected,
+                     (unsigned long long)batch_records(&slot->batch, split->first, split->end),
+                     verdict->words);
+    }
+    status_add(output->env.status, METRIC_BYTES_OUT, slot->bytes_sent);
+    output_delivered(output, &slot->batch, split->first, split->end, verdict->rejected);
+    output_succeeded(output, slot->sent_ns);
+    split_accept(split);
+    slot_advance(http, slot);
+}
+
+static void make_requests_smaller(struct output_http *http, const struct slot *slot)
+{
+    uint64_t plain = 0;
+
+    for (uint32_t i = slot->split.first; i < slot->split.end; i++)
+        plain += slot->batch.frames[i].info.plain_bytes;
+    plain = plain / 2 > LEAST_REQUEST_BYTES ? plain / 2 : LEAST_REQUEST_BYTES;
+    if (plain >= http->max_request)
+        return;
+    http->max_request = plain;
+    log_warn("%s: the server finds requests too large; from now on they hold at most %llu bytes "
+             "before compression (otlp.max_request)",
+             http->output.ops->name, (unsigned long long)plain);
+}
+
+static void on_refused(struct output_http *http, struct slot *slot, const struct verdict *verdict)
+{
+    struct output *output = &http->output;
+
+    output_succeeded(output, slot->sent_ns); /* it answers: others may go on */
+    if (verdict->too_large)
+        make_requests_smaller(http, slot);
+    if (split_refuse(&slot->split, verdict->too_large)) {
+        snprintf(output->words, sizeof(output->words), "%s", verdict->words);
+        snprintf(output->trouble, sizeof(output->trouble),
+                 "the server refuses a frame of records: %.180s", verdict->words);
+        http->refused = true;
+        if (log_limit_pass(&output->failure_limit, clock_monotonic_ns(), 60 * NS_PER_S))
+            log_error("%s: the server refuses a frame of records by itself (%s). It is kept, and "
+                      "tried again every %llu s; the others go on",
+                      output->ops->name, verdict->words,
+                      (unsigned long long)(output->retry.max_ns / NS_PER_S));
+    } else {
+        log_debug("%s: request halved: %s", output->ops->name, verdict->words);
+    }
+    slot_advance(http, slot);
+}
+
+static void on_failure(struct output_http *http, struct slot *slot, const struct verdict *verdict)
+{
+    struct output_failure failure = {verdict->kind, verdict->words, slot->sent_ns,
+                                     verdict->retry_after_ms};
+
+    output_failed(&http->output, &failure);
+    slot->state = SLOT_WAITING;
+}
+
+static enum verdict_transport transport_of(enum http_outcome outcome)
+{
+    switch (outcome) {
+    case HTTP_ANSWERED:
+        return VERDICT_ANSWERED;
+    case HTTP_UNTRUSTED:
+        return VERDICT_UNTRUSTED;
+    default:
+        return VERDICT_UNREACHABLE;
+    }
+}
+
+static void on_done(void *context, unsigned call, const struct http_result *result)
+{
+    struct output_http *http = context;
+    struct slot *slot = &http->slots[call];
+    struct verdict_answer answer = {
+        .transport = transport_of(result->outcome),
+        .status = result->status,
+        .content_type = result->content_type,
+        .retry_after = result->retry_after,
+        .body = result->body,
+        .failure = result->failure,
+        .now_s = clock_realtime_ns() / NS_PER_S,
+    };
+    struct verdict verdict;
+
+    verdict_of(&answer, &verdict);
+    set_in_flight(http, http->in_flight - 1);
+    if (verdict.kind != VERDICT_SUCCESS)
+        status_add(http->output.env.status, METRIC_REQUESTS_FAILED, 1);
+    if (result->outcome == HTTP_UNREACHABLE)
+        http->connect_failed = true;
+    switch (verdict.kind) {
+    case VERDICT_SUCCESS:
+        on_success(http, slot, &verdict);
+        break;
+    case VERDICT_SPLIT:
+        on_refused(http, slot, &verdict);
+        break;
+    case VERDICT_RETRY:
+    case VERDICT_HOLD:
+        on_failure(http, slot, &verdict);
+        break;
+    }
+    pump(&http->output);
+    http->output.env.changed(http->output.env.context);
+}
+
+/* ---- names ---- */
+
+static void on_resolved(void *context, const char *failure)
+{
+    struct output_http *http = context;
+
+    http->connect_failed = false;
+    if (failure != NULL) {
+        struct output_failure how = {VERDICT_RETRY, failure, clock_monotonic_ns(), 0};
+
+        /* With the old addresses there is still something to try. */
+        if (!http_client_is_ready(http->client))
+            output_failed(&http->output, &how);
+        else
+            log_debug("%s: %s", http->output.ops->name, failure);
+    }
+    pump(&http->output);
+}
+
+/* True: there are addresses to send to. Asks for them where they are old or did not work. */
+static bool have_addresses(struct output_http *http, uint64_t now)
+{
+    uint64_t age, got = http_client_resolved_ns(http->client);
+
+    if (!http_client_is_ready(http->client)) {
+        http_client_resolve(http->client);
+        return false;
+    }
+    if (got == UINT64_MAX)
+        return true;
+    age = now - got;
+    if (age > RESOLVE_NS || (http->connect_failed && age > RESOLVE_AGAIN_NS))
+        http_client_resolve(http->client);
+    return true;
+}
+
+/* ---- the pump ---- */
+
+static struct slot *find_slot(struct output_http *http, enum slot_state state)
+{
+    for (unsigned i = 0; i < http->slot_count; i++)
+        if (http->slots[i].state == state)
+            return &http->slots[i];
+    return NULL;
+}
+
+/* A slot with something to send, filled if need be; NULL: none. */
+static struct slot *next_slot(struct output_http *http)
+{
+    struct slot *slot = find_slot(http, SLOT_WAITING);
+
+    if (slot != NULL)
+        return slot;
+    slot = find_slot(http, SLOT_FREE);
+    if (slot == NULL || !output_fill(&http->output, http->max_request, &slot->batch))
+        return NULL;
+    if (slot_begin(slot) < 0) {
+        /* Out of memory for a few bytes per frame: hopeless, and safe. The supervisor starts us
+         * again, and the cursor has not moved. */
+        log_panic("no memory for a request of %u frames", slot->batch.count);
+    }
+    return slot;
+}
+
+static void set_timer(struct output_http *http)
+{
+    uint64_t wake = retry_wake_ns(&http->output.retry);
+
+    for (unsigned i = 0; i < http->slot_count; i++)
+        if (http->slots[i].state == SLOT_RESTING && http->slots[i].until_ns < wake)
+            wake = http->slots[i].until_ns;
+    if (wake == UINT64_MAX) {
+        sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
+        return;
+    }
+    sd_event_source_set_time(http->timer, wake / NS_PER_US + 1);
+    sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
+}
+
+static void pump(struct output *output)
+{
+    struct output_http *http = http_of(output);
+    uint64_t now = clock_monotonic_ns();
+
+    if (output->phase == OUTPUT_LEAVING)
+        return;
+    end_rests(http, now);
+    while (http->in_flight < http->slot_count && retry_may_send(&output->retry, now)) {
+        struct slot *slot;
+
+        if (!have_addresses(http, now))
+            break;
+        slot = next_slot(http);
+        if (slot == NULL || !slot_post(http, slot))
+            break;
+        status_alive(output->env.status);
+    }
+    set_timer(http);
+}
+
+static int on_timer(sd_event_source *source, uint64_t now, void *userdata)
+{
+    struct output_http *http = userdata;
+
+    (void)source;
+    (void)now;
+    pump(&http->output);
+    return 0;
+}
+
+static bool is_idle(const struct output *output)
+{
+    const struct output_http *http = (const struct output_http *)output;
+
+    if (http->in_flight > 0)
+        return false;
+    if (output->phase == OUTPUT_LEAVING)
+        return true;
+    /* What rests was refused, and a stop does not wait for it. */
+    for (unsigned i = 0; i < http->slot_count; i++)
+        if (http->slots[i].state == SLOT_WAITING)
+            return false;
+    return output->exhausted;
+}
+
+/* ---- opening and closing ---- */
+
+static int open_http(struct output *output, struct err *err)
+{
+    const struct options *options = output->env.options;
+    struct output_http *http = http_of(output);
+    struct http_config config = {
+        .url = options_string(options, OPT_OTLP_ENDPOINT),
+        .ca_file = options_string(options, OPT_OTLP_CA_FILE),
+        .user_agent = "OTel-OTLP-Exporter-Sluice/" SLUICE_VERSION,
+        .dataset = options_string(options, OPT_OTLP_DATASET),
+        .bearer = output->env.api_key,
+        .timeout_ms = options_time_ms(options, OPT_OTLP_TIMEOUT),
+        .calls = (unsigned)options_int(options, OPT_OTLP_REQUESTS),
+    };
+    struct http_handler handler = {on_done, on_resolved, http};
+    int r;
+
+    http->max_request = options_size(options, OPT_OTLP_MAX_REQUEST);
+    http->slots = calloc(config.calls, sizeof(http->slots[0]));
+    if (http->slots == NULL)
+        return err_errno(err, ENOMEM, "cannot prepare requests");
+    http->slot_count = config.calls;
+    for (unsigned i = 0; i < http->slot_count; i++)
+        batch_init(&http->slots[i].batch);
+    r = sd_event_add_time(output->env.event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, NS_PER_MS,
+                          on_timer, http);
+    if (r < 0)
+        return err_errno(err, -r, "cannot make a timer");
+    sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
+    return http_client_new(output->env.event, &config, &handler, &http->client, err);
+}
+
+static int start_http(struct output *output, struct err *err)
+{
+    struct output_http *http = http_of(output);
+
+    set_in_flight(http, 0);
+    log_info("%s: delivering to %s", output->ops->name, http_client_peer(http->client));
+    return http_client_start(http->client, err);
+}
+
+static void reload_http(struct output *output)
+{
+    struct output_http *http = http_of(output);
+
+    http_client_set_bearer(http->client, output->env.api_key);
+    /* A new key may be what a held output was waiting for. */
+    http->output.retry.until_ns = 0;
+    pump(output);
+}
+
+static void trim_http(struct output *output)
+{
+    struct output_http *http = http_of(output);
+
+    for (unsigned i = 0; i < http->slot_count; i++)
+        if (http->slots[i].state == SLOT_FREE)
+            batch_trim(&http->slots[i].batch);
+}
+
+static void close_http(struct output *output)
+{
+    struct output_http *http = http_of(output);
+
+    http_client_free(&http->client);
+    sd_event_source_disable_unref(http->timer);
+    for (unsigned i = 0; i < http->slot_count; i++) {
+        batch_fini(&http->slots[i].batch);
+        free(http->slots[i].frame_states);
+    }
+    free(http->slots);
+    http->slots = NULL;
+    http->slot_count = 0;
+}
+
+const struct output_ops output_http_ops = {
+    .name = "otlp",
+    .size = sizeof(struct output_http),
+    .open = open_http,
+    .start = start_http,
+    .pump = pump,
+    .reload = reload_http,
+    .is_idle = is_idle,
+    .trim = trim_http,
+    .close = close_http,
+};
