@@ -212,7 +212,7 @@ def test_go_chunks(ctx, case):
     left = sluice.connect()
     left.send(ctx.fixture("go-chunk-left.bin"))
     if case == "unconfirmed":
-        left.ack()
+        sluice.wait_file_records(4)
         left.reset()
     else:
         for _ in range(4):
