@@ -129,8 +129,10 @@ static int push_file(struct scanner *s, const char *path)
     char *name;
     int r;
 
-    if (s->depth == MAX_DEPTH || source->file_count == OPTION_SOURCE_MAX_FILES)
+    if (s->depth == MAX_DEPTH)
         return -ELOOP;
+    if (source->file_count == OPTION_SOURCE_MAX_FILES)
+        return -EMFILE;
     r = read_file(path, &frame.text, &frame.n, &source->modes[frame.file]);
     if (r < 0)
         return r;
@@ -167,6 +169,8 @@ static const char *read_words(int r)
         return "it is larger than 1 MiB";
     case -ELOOP:
         return "includes are nested too deep (does a file include itself?)";
+    case -EMFILE:
+        return "too many files are included";
     default:
         return strerror(-r);
     }
