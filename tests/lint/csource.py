@@ -16,6 +16,11 @@ import sys
 import tempfile
 
 
+# Without git (a tarball): what .gitignore names, as far as a lint would look at it.
+MADE = (".git", "build", "build-aux", "autom4te.cache", "node_modules", "__pycache__", "quickstart-data",
+        "configure", "configure~", "aclocal.m4", "Makefile.in")
+
+
 def files(root, *endings):
     """The tracked and the new files under root that end so, as sorted relative paths."""
     try:
@@ -27,8 +32,8 @@ def files(root, *endings):
         names = []
     if not names:
         for folder, folders, found in os.walk(root):
-            folders[:] = [f for f in folders if f not in (".git", "build", "node_modules")]
-            names += [os.path.relpath(os.path.join(folder, f), root) for f in found]
+            folders[:] = [f for f in folders if f not in MADE]
+            names += [os.path.relpath(os.path.join(folder, f), root) for f in found if f not in MADE]
     names = [n for n in names if not endings or n.endswith(endings)]
     return sorted(n for n in set(names) if os.path.isfile(os.path.join(root, n)))
 
