@@ -136,8 +136,9 @@ static int inflate_zstd(struct inflate *inflate, struct slice payload, struct er
         if (ZSTD_isError(hint))
             return err_set(err, EBADMSG, "its zstd data is damaged: %s", ZSTD_getErrorName(hint));
         plain->n = out.pos;
-        if (in.pos == in.size && out.pos < out.size)
-            break; /* all was read, and all that it gives was written */
+        /* All was read, and either a frame is complete or all that it gives was written. */
+        if (in.pos == in.size && (hint == 0 || out.pos < out.size))
+            break;
     }
     if (plain->n > inflate->max_bytes)
         return more_room(inflate, err);

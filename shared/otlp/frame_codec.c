@@ -186,8 +186,12 @@ static int decompress_gzip(struct frame_codec *codec, struct slice payload, size
         return err_set(err, EBADMSG, "frame: its deflate data is damaged");
     if (z->total_out != plain_bytes)
         return err_set(err, EBADMSG, "frame: it inflates to another length than it says");
-    /* It must end byte-aligned between two blocks, or it could not be joined. */
-    if (z->avail_in != 0 || z->block_state != ISAL_BLOCK_NEW_HDR || z->read_in_length != 0)
+    /*
+     * It must end byte-aligned between two blocks, or it could not be joined. ISA-L may have looked
+     * for the next block's header already; no bit of one may be there.
+     */
+    if (z->avail_in != 0 || z->read_in_length != 0 || z->tmp_in_size != 0 ||
+        (z->block_state != ISAL_BLOCK_NEW_HDR && z->block_state != ISAL_BLOCK_HDR))
         return err_set(err, EBADMSG, "frame: it does not end in a full flush");
     return 0;
 }
