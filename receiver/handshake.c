@@ -1,0 +1,164 @@
+#include "receiver/handshake.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "receiver/wire.h"
+#include "shared/base/bytes.h"
+#include "shared/base/secret.h"
+
+#define FIELDS 6u
+
+enum field { PING_NAME, PING_HOST, PING_SALT, PING_DIGEST, PING_USER, PING_PASSWORD };
+
+static_assert(HANDSHAKE_PONG_MAX >=
+                  1 + 5 + 1 + 1 + (3 + HANDSHAKE_HOST_MAX) + (2 + HANDSHAKE_DIGEST_BYTES),
+              "the longest PONG fits");
+
+/* ["HELO", {"nonce": bin16, "auth": bin0, "keepalive": true}] */
+static const uint8_t helo_head[] = {0x92, 0xa4, 'H', 'E', 'L', 'O', 0x83, 0xa5,
+                                    'n',  'o',  'n', 'c', 'e', 0xc4, HANDSHAKE_NONCE_BYTES};
+static const uint8_t helo_tail[] = {0xa4, 'a', 'u', 't', 'h', 0xc4, 0x00, 0xa9, 'k',
+                                    'e',  'e', 'p', 'a', 'l', 'i',  'v',  'e',  0xc3};
+
+static_assert(sizeof(helo_head) + HANDSHAKE_NONCE_BYTES + sizeof(helo_tail) == HANDSHAKE_HELO_BYTES,
+              "the size of HELO");
+
+void handshake_helo(const uint8_t nonce[HANDSHAKE_NONCE_BYTES],
+                    uint8_t ret_helo[HANDSHAKE_HELO_BYTES])
+{
+    uint8_t *p = ret_helo;
+
+    memcpy(p, helo_head, sizeof(helo_head));
+    p += sizeof(helo_head);
+    memcpy(p, nonce, HANDSHAKE_NONCE_BYTES);
+    p += HANDSHAKE_NONCE_BYTES;
+    memcpy(p, helo_tail, sizeof(helo_tail));
+}
+
+void handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
+                      char ret_hex[HANDSHAKE_DIGEST_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    const struct slice parts[] = {salt, host, nonce, key};
+    uint8_t sum[64];
+    unsigned n = 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool good = context && EVP_DigestInit_ex(context, EVP_sha512(), NULL) == 1;
+
+    for (size_t i = 0; good && i < sizeof(parts) / sizeof(parts[0]); i++)
+        good = EVP_DigestUpdate(context, parts[i].p, parts[i].n) == 1;
+    good = good && EVP_DigestFinal_ex(context, sum, &n) == 1 && n == sizeof(sum);
+    EVP_MD_CTX_free(context);
+    /* Out of memory or a library without SHA-512: a digest that no client can have sent. */
+    if (!good) {
+        memset(ret_hex, '!', HANDSHAKE_DIGEST_BYTES);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(sum); i++) {
+        ret_hex[2 * i] = digits[sum[i] >> 4];
+        ret_hex[2 * i + 1] = digits[sum[i] & 15];
+    }
+    secret_wipe(sum, sizeof(sum));
+}
+
+static uint8_t *put_string(uint8_t *p, struct slice text)
+{
+    if (text.n < 32) {
+        *p++ = (uint8_t)(0xa0 | text.n);
+    } else if (text.n < 256) {
+        *p++ = 0xd9;
+        *p++ = (uint8_t)text.n;
+    } else {
+        *p++ = 0xda;
+        bytes_put_be16(p, (uint16_t)text.n);
+        p += 2;
+    }
+    if (text.n > 0)
+        memcpy(p, text.p, text.n);
+    return p + text.n;
+}
+
+/* ["PONG", welcome, reason, host, digest] */
+static void put_pong(struct handshake_outcome *outcome, const char *reason, struct slice host,
+                     struct slice digest)
+{
+    uint8_t *p = outcome->pong;
+
+    *p++ = 0x95;
+    p = put_string(p, SLICE_LITERAL("PONG"));
+    *p++ = reason ? 0xc2 : 0xc3;
+    p = put_string(p, slice_string(reason ? reason : ""));
+    p = put_string(p, host);
+    p = put_string(p, digest);
+    outcome->pong_bytes = (size_t)(p - outcome->pong);
+    outcome->reason = reason;
+}
+
+static enum handshake_result refuse(struct handshake_outcome *outcome, const char *reason)
+{
+    put_pong(outcome, reason, slice_of(NULL, 0), slice_of(NULL, 0));
+    return HANDSHAKE_REFUSED;
+}
+
+/* The six strings of a whole PING. False: it is none. */
+static bool read_fields(struct slice ping, struct slice ret_fields[FIELDS])
+{
+    struct wire_head head;
+
+    if (wire_head_read(ping.p, ping.n, &head) <= 0 || head.kind != WIRE_ARRAY ||
+        head.children != FIELDS)
+        return false;
+    ping.p += head.head_bytes;
+    ping.n -= head.head_bytes;
+    for (size_t i = 0; i < FIELDS; i++) {
+        struct slice value;
+
+        if (wire_take(&ping, &head, &value) < 0 || (head.kind != WIRE_STR && head.kind != WIRE_BIN))
+            return false;
+        ret_fields[i] = wire_content(&head, value);
+    }
+    return slice_is(ret_fields[PING_NAME], "PING");
+}
+
+static enum handshake_result judge(const struct handshake_terms *terms, struct slice ping,
+                                   struct handshake_outcome *outcome)
+{
+    struct slice fields[FIELDS];
+    struct slice nonce = slice_of(terms->nonce, HANDSHAKE_NONCE_BYTES);
+    char digest[HANDSHAKE_DIGEST_BYTES];
+
+    if (!read_fields(ping, fields) || fields[PING_HOST].n > HANDSHAKE_HOST_MAX)
+        return refuse(outcome, "invalid ping message");
+    handshake_digest(fields[PING_SALT], fields[PING_HOST], nonce, terms->shared_key, digest);
+    if (!secret_equal(slice_of(digest, sizeof(digest)), fields[PING_DIGEST]))
+        return refuse(outcome, "shared_key mismatch");
+    outcome->client_host = fields[PING_HOST];
+    handshake_digest(fields[PING_SALT], terms->server_host, nonce, terms->shared_key, digest);
+    put_pong(outcome, NULL, terms->server_host, slice_of(digest, sizeof(digest)));
+    return HANDSHAKE_WELCOME;
+}
+
+enum handshake_result handshake_ping(const struct handshake_terms *terms, const uint8_t *p,
+                                     size_t n, struct handshake_outcome *ret)
+{
+    struct wire_skip skip = {.values = 1};
+    struct wire_head head;
+    int got = wire_head_read(p, n, &head);
+
+    *ret = (struct handshake_outcome){0};
+    if (got < 0 || (got > 0 && head.kind != WIRE_ARRAY)) {
+        ret->reason = "the client sent no PING; does it have a shared key?";
+        return HANDSHAKE_BROKEN;
+    }
+    if (got > 0)
+        got = wire_skip(p, n, HANDSHAKE_PING_MAX, &skip);
+    /* An array that is not even whole after so many bytes is no PING; the size is said. */
+    if (got < 0 || (got == 0 && n > HANDSHAKE_PING_MAX))
+        return refuse(ret, "invalid ping message");
+    if (got == 0)
+        return HANDSHAKE_MORE;
+    ret->bytes = skip.at;
+    return judge(terms, slice_of(p, skip.at), ret);
+}
