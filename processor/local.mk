@@ -18,3 +18,19 @@ libconvert_a_SOURCES = \
 	processor/severity.c processor/severity.h \
 	processor/timestamp.c processor/timestamp.h \
 	processor/trace_context.c processor/trace_context.h
+
+# The lane engine, for the stage, its tests and the simulation (which has a committer of its own).
+noinst_LIBRARIES += liblane.a
+liblane_a_SOURCES = \
+	processor/commit_job.c processor/commit_job.h \
+	processor/lane.c processor/lane.h \
+	processor/leftover.c processor/leftover.h \
+	processor/quarantine.c processor/quarantine.h
+
+pkglibexec_PROGRAMS += processor/sluice-processor
+processor_sluice_processor_SOURCES = \
+	processor/committer.c processor/committer.h \
+	processor/main.c \
+	processor/stage.c processor/stage.h
+processor_sluice_processor_LDADD = liblane.a libconvert.a libjournal.a libotlp.a $(LIBS_ROLE) \
+	$(JSONC_LIBS) $(ISAL_LIBS) $(ZSTD_LIBS) $(XXHASH_LIBS) $(ZLIB_LIBS) -lm
