@@ -21,9 +21,9 @@
  * A line is at most PIPE_BUF bytes: a pipe then takes it whole or not at all, so that the lines of
  * several processes on one pipe never mix, and a pipe that polls writable has room for it.
  */
-#define LOG_LINE_BYTES    PIPE_BUF
+#define LOG_LINE_BYTES PIPE_BUF
 #define LOG_MESSAGE_BYTES 3072
-#define LOG_CUT_MARK      "..."
+#define LOG_CUT_MARK "..."
 
 static struct {
     const char *name;
