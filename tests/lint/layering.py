@@ -25,8 +25,8 @@ MAY = {
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]*)"', re.M)
-SPAWN = re.compile(r"(?<![\w.>])(fork|vfork|_Fork|clone|clone3|posix_spawnp?|popen|system|daemon|"
-                   r"SYS_fork|SYS_clone3?|SYS_vfork|__NR_clone3?)\b(?=\s*[(,])")
+SPAWN = re.compile(r"(?<![\w.>])(fork|vfork|_Fork|clone|clone3|posix_spawnp?|popen|system|daemon)\s*(?=\()"
+                   r"|\b((?:SYS|__NR)_(?:v?fork|clone3?))\b")
 SPAWNER = "supervisor/spawn.c"
 
 
@@ -69,7 +69,7 @@ def check(root, findings):
         text = csource.blank(raw)
         for match in SPAWN.finditer(text):
             findings.add(name, csource.line_of(text, match.start()),
-                         f"{match.group(1)}: only {SPAWNER} makes processes; ask it")
+                         f"{match.group(1) or match.group(2)}: only {SPAWNER} makes processes; ask it")
 
 
 SAMPLES = [
@@ -79,7 +79,7 @@ SAMPLES = [
         "shared/journal/j.c": '#include "shared/ipc/lane_page.h"\n',
         "supervisor/ctl/x.c": '#include "supervisor/control.h"\n#include "shared/role/r.h"\n',
         "supervisor/spawn.c": "pid = fork();\n",
-        "receiver/r.c": "state->fork(x); ring_fork(x); int clone;\n",
+        "receiver/r.c": "state->fork(x); ring_fork(x); int clone; f(daemon, x);\n",
         "tests/unit/a.c": '#include "receiver/x.h"\n#include "shipper/y.h"\nfork();\n',
     }, []),
     ("role includes role", {"receiver/a.c": '\n#include "processor/b.h"\n'}, [("receiver/a.c", 2)]),
