@@ -1,1 +1,23 @@
 # shipper: the stage that delivers (sluice-shipper).
+shipper_sources = \
+	shipper/batch.c shipper/batch.h \
+	shipper/file_target.c shipper/file_target.h \
+	shipper/http_client.c shipper/http_client.h \
+	shipper/output.c shipper/output.h \
+	shipper/output_file.c \
+	shipper/output_http.c \
+	shipper/resolver.c shipper/resolver.h \
+	shipper/retention.c shipper/retention.h \
+	shipper/retry.c shipper/retry.h \
+	shipper/shipper.c shipper/shipper.h \
+	shipper/source.c shipper/source.h \
+	shipper/split.c shipper/split.h \
+	shipper/verdict.c shipper/verdict.h
+shipper_libs = \
+	libotlp.a libjournal.a $(LIBS_ROLE) \
+	$(CURL_LIBS) $(JSONC_LIBS) $(ISAL_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) -lm
+
+pkglibexec_PROGRAMS += sluice-shipper
+sluice_shipper_SOURCES = shipper/main.c $(shipper_sources)
+sluice_shipper_LDADD = $(shipper_libs)
+sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)

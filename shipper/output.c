@@ -1,6 +1,7 @@
 #include "shipper/output.h"
 
 #include "shared/base/clock.h"
+#include "shared/base/num.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -183,14 +184,17 @@ void output_count_skipped(struct output *output)
 /* ---- what became of a try ---- */
 
 void output_delivered(struct output *output, const struct batch *batch, uint32_t first,
-                      uint32_t end, uint64_t rejected)
+                      uint32_t end, struct output_missing missing)
 {
+    struct status_slot *status = output->env.status;
     uint64_t records = batch_records(batch, first, end);
     struct err err = {0};
 
-    rejected = rejected < records ? rejected : records;
-    status_add(output->env.status, METRIC_RECORDS_DELIVERED, records - rejected);
-    status_add(output->env.status, METRIC_RECORDS_REJECTED, rejected);
+    records -= num_min_u64(missing.quarantined, records);
+    missing.rejected = num_min_u64(missing.rejected, records);
+    status_add(status, METRIC_RECORDS_DELIVERED, records - missing.rejected);
+    status_add(status, METRIC_RECORDS_REJECTED, missing.rejected);
+    status_add(status, METRIC_RECORDS_QUARANTINED, missing.quarantined);
     if (source_done(output->source, batch, first, end, &err) < 0)
         output_disk_failed(output, &err);
 }

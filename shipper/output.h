@@ -102,9 +102,15 @@ void output_note(const struct output *output, char *ret_text, size_t size);
 
 /* ---- for the kinds ---- */
 
-/* Frames [first, end) of the batch are with the destination, but for what it rejected. */
+/* Records of a run of frames that are done and not delivered. */
+struct output_missing {
+    uint64_t rejected;    /* by the server, for good; its own figure, so it may be too large */
+    uint64_t quarantined; /* could not be read */
+};
+
+/* Frames [first, end) of the batch are with the destination, but for what is missing. */
 void output_delivered(struct output *output, const struct batch *batch, uint32_t first,
-                      uint32_t end, uint64_t rejected);
+                      uint32_t end, struct output_missing missing);
 
 /* A try failed: counts it into the retry state, logs, keeps the words. */
 struct output_failure {

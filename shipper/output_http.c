@@ -200,7 +200,8 @@ static void on_success(struct output_http *http, struct slot *slot, const struct
                      verdict->words);
     }
     status_add(output->env.status, METRIC_BYTES_OUT, slot->bytes_sent);
-    output_delivered(output, &slot->batch, split->first, split->end, verdict->rejected);
+    output_delivered(output, &slot->batch, split->first, split->end,
+                     (struct output_missing){.rejected = verdict->rejected});
     output_succeeded(output, slot->sent_ns);
     split_accept(split);
     slot_advance(http, slot);
