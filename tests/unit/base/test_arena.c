@@ -113,6 +113,7 @@ static void test_one_huge_batch_does_not_stay(void **state)
 static void test_large_thing_between_kept_blocks(void **state)
 {
     struct arena arena;
+    size_t owned;
 
     (void)state;
     arena_init(&arena, small);
@@ -121,8 +122,10 @@ static void test_large_thing_between_kept_blocks(void **state)
     arena_reset(&arena);
     assert_non_null(arena_alloc(&arena, 1000, 8));
     assert_non_null(memset(arena_alloc(&arena, 5000, 8), 1, 5000));
+    owned = arena.owned_bytes;
     for (int i = 0; i < 2; i++)
         assert_non_null(memset(arena_alloc(&arena, 1000, 8), 2, 1000));
+    assert_int_equal(arena.owned_bytes, owned);
     arena_reset(&arena);
     assert_true(arena.owned_bytes <= small.keep_bytes);
     arena_fini(&arena);

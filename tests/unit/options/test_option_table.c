@@ -139,6 +139,8 @@ static void test_suggestions(void **state)
     assert_nearest("foward.port", OPT_FORWARD_PORT);
     assert_nearest("FORWARD_PRT", OPT_FORWARD_PORT);
     assert_nearest("port", OPT_FORWARD_PORT);
+    /* One swap, where two wrong letters would be too many. */
+    assert_nearest("usre", OPT_USER);
     assert_nearest("datadir", OPT_DATA_DIR);
     assert_nearest("data-dir", OPT_DATA_DIR);
     assert_nearest("otlp.apikey", OPT_OTLP_API_KEY);

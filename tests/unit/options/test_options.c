@@ -367,7 +367,7 @@ static void test_environment_is_wiped(void **state)
 static void test_reload_keeps_wiped_secrets(void **state)
 {
     struct loading *l = *state;
-    char key[] = "DASH0_API_KEY=auth";
+    char key[] = "DASH0_API_KEY=auth", variable[256];
     char *const environment[] = {key, NULL};
     struct options *first;
 
@@ -380,6 +380,13 @@ static void test_reload_keeps_wiped_secrets(void **state)
     assert_loads(l);
     assert_true(slice_is(options_secret(l->options, OPT_OTLP_API_KEY), "auth"));
     assert_string_equal(options_origin_text(l->options, OPT_OTLP_API_KEY), "DASH0_API_KEY");
+    /* A source of the same rank that is there now wins. */
+    snprintf(variable, sizeof(variable), "DASH0_API_KEY_FILE=%s/key", l->folder);
+    loading_write(l, "key", "now\n");
+    l->environment[2] = variable;
+    assert_loads(l);
+    assert_true(slice_is(options_secret(l->options, OPT_OTLP_API_KEY), "now"));
+    l->environment[2] = NULL;
     /* The environment's beats the file's, as at the start. */
     loading_write(l, "main.conf", "otlp: { api_key = \"file\"; };");
     assert_loads(l);
