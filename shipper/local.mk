@@ -1,6 +1,6 @@
 # shipper: the stage that delivers (sluice-shipper).
 shipper_sources = \
-	shipper/batch.c shipper/batch.h \
+	shipper/parcel.c shipper/parcel.h \
 	shipper/file_target.c shipper/file_target.h \
 	shipper/http_client.c shipper/http_client.h \
 	shipper/output.c shipper/output.h \

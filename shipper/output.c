@@ -157,10 +157,10 @@ void output_disk_works(struct output *output)
     output->trouble[0] = '\0';
 }
 
-bool output_fill(struct output *output, uint64_t max_plain_bytes, struct batch *batch)
+bool output_fill(struct output *output, uint64_t max_plain_bytes, struct parcel *parcel)
 {
     struct err err = {0};
-    int r = source_fill(output->source, max_plain_bytes, batch, &err);
+    int r = source_fill(output->source, max_plain_bytes, parcel, &err);
 
     output->exhausted = r == 0;
     output_count_skipped(output);
@@ -183,11 +183,11 @@ void output_count_skipped(struct output *output)
 
 /* ---- what became of a try ---- */
 
-void output_delivered(struct output *output, const struct batch *batch, uint32_t first,
+void output_delivered(struct output *output, const struct parcel *parcel, uint32_t first,
                       uint32_t end, struct output_missing missing)
 {
     struct status_slot *status = output->env.status;
-    uint64_t records = batch_records(batch, first, end);
+    uint64_t records = parcel_records(parcel, first, end);
     struct err err = {0};
 
     records -= num_min_u64(missing.quarantined, records);
@@ -195,7 +195,7 @@ void output_delivered(struct output *output, const struct batch *batch, uint32_t
     status_add(status, METRIC_RECORDS_DELIVERED, records - missing.rejected);
     status_add(status, METRIC_RECORDS_REJECTED, missing.rejected);
     status_add(status, METRIC_RECORDS_QUARANTINED, missing.quarantined);
-    if (source_done(output->source, batch, first, end, &err) < 0)
+    if (source_done(output->source, parcel, first, end, &err) < 0)
         output_disk_failed(output, &err);
 }
 

@@ -1,5 +1,5 @@
 /*
- * output: one destination: a source of batches with cursors of its own, a retry state, and a way
+ * output: one destination: a source of parcels with cursors of its own, a retry state, and a way
  * of sending, behind a table of functions. A new kind of output is a new `struct output_ops`.
  *
  *     output_http.c   OTLP/HTTP, several requests in flight
@@ -108,8 +108,8 @@ struct output_missing {
     uint64_t quarantined; /* could not be read */
 };
 
-/* Frames [first, end) of the batch are with the destination, but for what is missing. */
-void output_delivered(struct output *output, const struct batch *batch, uint32_t first,
+/* Frames [first, end) of the parcel are with the destination, but for what is missing. */
+void output_delivered(struct output *output, const struct parcel *parcel, uint32_t first,
                       uint32_t end, struct output_missing missing);
 
 /* A try failed: counts it into the retry state, logs, keeps the words. */
@@ -126,8 +126,8 @@ void output_succeeded(struct output *output, uint64_t sent_ns);
 /* A disk failed: logged, and its trouble until output_disk_works. */
 void output_disk_failed(struct output *output, const struct err *err);
 void output_disk_works(struct output *output);
-/* source_fill, with its errors handled. True: the batch has frames. */
-bool output_fill(struct output *output, uint64_t max_plain_bytes, struct batch *batch);
+/* source_fill, with its errors handled. True: the parcel has frames. */
+bool output_fill(struct output *output, uint64_t max_plain_bytes, struct parcel *parcel);
 /* Counts what the readers skipped since the last call; logs it. */
 void output_count_skipped(struct output *output);
 

@@ -33,9 +33,9 @@ struct output_file {
     unsigned transcode_flags;
     sd_event_source *timer; /* the next try */
     sd_event_source *more;  /* the next group, at once */
-    struct batch batch;
-    bool has_batch; /* not delivered yet */
-    bool opened;    /* the target was found or made */
+    struct parcel parcel;
+    bool has_parcel; /* not delivered yet */
+    bool opened;     /* the target was found or made */
     unsigned last_lane;
     struct buf plain, lines;
 };
@@ -117,7 +117,7 @@ static int check_target(struct output_file *file, struct err *err)
 /* ---- frames to lines ---- */
 
 /* Keeps a frame that cannot be read. Its bytes had the right checksum: it was made wrongly. */
-static int quarantine_frame(struct output_file *file, const struct batch_frame *frame,
+static int quarantine_frame(struct output_file *file, const struct parcel_frame *frame,
                             struct slice bytes, const char *why, struct err *err)
 {
     const struct cursor_position end = frame->end;
@@ -125,7 +125,7 @@ static int quarantine_frame(struct output_file *file, const struct batch_frame *
     char name[80];
     int fd, r;
 
-    snprintf(name, sizeof(name), "frame-%02u-before-%llu-%u.codec%u", file->batch.lane,
+    snprintf(name, sizeof(name), "frame-%02u-before-%llu-%u.codec%u", file->parcel.lane,
              (unsigned long long)end.sequence, end.frame, frame->info.codec);
     fd = disk->ops->open(disk, name, DISK_CREATE);
     if (fd < 0)
@@ -148,8 +148,8 @@ static int quarantine_frame(struct output_file *file, const struct batch_frame *
 /* Appends the frame's line to file->lines. 1: it went to quarantine instead. */
 static int frame_line(struct output_file *file, uint32_t index, struct err *err)
 {
-    const struct batch_frame *frame = &file->batch.frames[index];
-    struct slice payload = batch_bytes(&file->batch, index, index + 1);
+    const struct parcel_frame *frame = &file->parcel.frames[index];
+    struct slice payload = parcel_bytes(&file->parcel, index, index + 1);
     struct err why = {0};
     int r;
 
@@ -175,7 +175,7 @@ static int flush_lines(struct output_file *file, struct err *err)
     return r;
 }
 
-/* Writes and syncs the batch's lines. *ret_lost: records that went to quarantine. */
+/* Writes and syncs the parcel's lines. *ret_lost: records that went to quarantine. */
 static int write_group(struct output_file *file, uint64_t *ret_lost, struct err *err)
 {
     struct status_slot *status = file->output.env.status;
@@ -183,9 +183,9 @@ static int write_group(struct output_file *file, uint64_t *ret_lost, struct err 
 
     file->lines.n = 0;
     *ret_lost = 0;
-    for (uint32_t i = 0; i < file->batch.count && r >= 0; i++) {
+    for (uint32_t i = 0; i < file->parcel.count && r >= 0; i++) {
         r = frame_line(file, i, err);
-        *ret_lost += r == 1 ? file->batch.frames[i].info.records : 0;
+        *ret_lost += r == 1 ? file->parcel.frames[i].info.records : 0;
         if (r >= 0 && file->lines.n >= LINES_BYTES)
             r = flush_lines(file, err);
         status_alive(status);
@@ -204,7 +204,7 @@ static int write_group(struct output_file *file, uint64_t *ret_lost, struct err 
 /* The one before was another lane's: it is made durable first (see the top). */
 static int settle_lanes(struct output_file *file, struct err *err)
 {
-    unsigned lane = file->batch.lane;
+    unsigned lane = file->parcel.lane;
     int r = 0;
 
     if (lane != file->last_lane)
@@ -230,12 +230,12 @@ static int deliver_group(struct output_file *file, struct err *err)
         file_target_undo(&file->target);
         return r;
     }
-    cursor_set_file(source_cursor(output->source, file->batch.lane), file->target.place);
-    output_delivered(output, &file->batch, 0, file->batch.count,
+    cursor_set_file(source_cursor(output->source, file->parcel.lane), file->target.place);
+    output_delivered(output, &file->parcel, 0, file->parcel.count,
                      (struct output_missing){.quarantined = lost});
     status_add(output->env.status, METRIC_BYTES_OUT, file->target.place.offset - before);
-    source_finished(output->source, &file->batch);
-    file->has_batch = false;
+    source_finished(output->source, &file->parcel);
+    file->has_parcel = false;
     return 0;
 }
 
@@ -259,9 +259,9 @@ static void pump(struct output *output)
 
     if (output->phase == OUTPUT_LEAVING || !retry_may_send(&output->retry, now))
         return;
-    if (!file->has_batch)
-        file->has_batch = output_fill(output, GROUP_PLAIN_BYTES, &file->batch);
-    if (!file->has_batch)
+    if (!file->has_parcel)
+        file->has_parcel = output_fill(output, GROUP_PLAIN_BYTES, &file->parcel);
+    if (!file->has_parcel)
         return;
     retry_sent(&output->retry);
     if (deliver_group(file, &err) < 0) {
@@ -301,7 +301,7 @@ static bool is_idle(const struct output *output)
 {
     const struct output_file *file = (const struct output_file *)output;
 
-    return output->phase == OUTPUT_LEAVING || (!file->has_batch && output->exhausted);
+    return output->phase == OUTPUT_LEAVING || (!file->has_parcel && output->exhausted);
 }
 
 /* ---- opening and closing ---- */
@@ -325,7 +325,7 @@ static int open_file(struct output *output, struct err *err)
     int r;
 
     file_target_init(&file->target, options_string(options, OPT_FILE_PATH));
-    batch_init(&file->batch);
+    parcel_init(&file->parcel);
     buf_init(&file->plain, SIZE_MAX / 2);
     buf_init(&file->lines, SIZE_MAX / 2);
     if (options_is(options, OPT_RECORD_TRACE_ID, "verbatim"))
@@ -359,14 +359,14 @@ static void trim_file(struct output *output)
 {
     struct output_file *file = file_of(output);
 
-    if (file->has_batch)
+    if (file->has_parcel)
         return;
     file->plain.n = 0;
     file->lines.n = 0;
     buf_trim(&file->plain, KEEP_BYTES);
     buf_trim(&file->lines, KEEP_BYTES);
-    batch_reset(&file->batch, 0, (struct cursor_position){0});
-    batch_trim(&file->batch);
+    parcel_reset(&file->parcel, 0, (struct cursor_position){0});
+    parcel_trim(&file->parcel);
 }
 
 static void close_file(struct output *output)
@@ -378,7 +378,7 @@ static void close_file(struct output *output)
     file_target_fini(&file->target);
     frame_codec_free(&file->codec);
     disk_free(&file->quarantine);
-    batch_fini(&file->batch);
+    parcel_fini(&file->parcel);
     buf_fini(&file->plain);
     buf_fini(&file->lines);
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /*
- * OTLP/HTTP: a number of slots, each with one batch. A slot's batch goes out as one request, or,
+ * OTLP/HTTP: a number of slots, each with one parcel. A slot's parcel goes out as one request, or,
  * when the server refuses it, in several (split.h); the slot is free again when all its frames are
  * delivered.
  *
@@ -34,7 +34,7 @@ enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_FLYING, SLOT_RESTING };
 
 struct slot {
     enum slot_state state;
-    struct batch batch;
+    struct parcel parcel;
     struct split split;
     uint8_t *frame_states; /* for split */
     uint32_t frame_capacity;
@@ -68,15 +68,15 @@ static void pump(struct output *output);
 
 static int slot_begin(struct slot *slot)
 {
-    uint32_t count = slot->batch.count;
+    uint32_t count = slot->parcel.count;
 
     if (count > slot->frame_capacity) {
-        uint8_t *states = realloc(slot->frame_states, slot->batch.capacity);
+        uint8_t *states = realloc(slot->frame_states, slot->parcel.capacity);
 
         if (states == NULL)
             return -ENOMEM;
         slot->frame_states = states;
-        slot->frame_capacity = slot->batch.capacity;
+        slot->frame_capacity = slot->parcel.capacity;
     }
     split_init(&slot->split, slot->frame_states, count);
     (void)split_next(&slot->split);
@@ -112,8 +112,8 @@ static void slot_advance(struct output_http *http, struct slot *slot)
         break;
     case SPLIT_FINISHED:
         slot->state = SLOT_FREE;
-        source_finished(http->output.source, &slot->batch);
-        batch_reset(&slot->batch, 0, (struct cursor_position){0});
+        source_finished(http->output.source, &slot->parcel);
+        parcel_reset(&slot->parcel, 0, (struct cursor_position){0});
         end_refusal(http);
         break;
     }
@@ -135,16 +135,16 @@ static void end_rests(struct output_http *http, uint64_t now)
 static void make_body(struct slot *slot, struct http_body *ret_body)
 {
     const struct split *split = &slot->split;
-    struct slice bytes = batch_bytes(&slot->batch, split->first, split->end);
+    struct slice bytes = parcel_bytes(&slot->parcel, split->first, split->end);
     struct gzip_join join;
 
     memset(ret_body, 0, sizeof(*ret_body));
     ret_body->pieces[1] = bytes;
-    switch (slot->batch.frames[split->first].info.codec) {
+    switch (slot->parcel.frames[split->first].info.codec) {
     case FRAME_GZIP:
         gzip_join_begin(&join, slot->head);
         for (uint32_t i = split->first; i < split->end; i++)
-            gzip_join_add(&join, &slot->batch.frames[i].info);
+            gzip_join_add(&join, &slot->parcel.frames[i].info);
         gzip_join_end(&join, slot->tail);
         ret_body->pieces[0] = slice_of(slot->head, sizeof(slot->head));
         ret_body->pieces[2] = slice_of(slot->tail, sizeof(slot->tail));
@@ -196,11 +196,11 @@ static void on_success(struct output_http *http, struct slot *slot, const struct
         if (log_limit_pass(&output->partial_limit, clock_monotonic_ns(), 10 * NS_PER_S))
             log_warn("%s: the server took a request and rejected %llu of its %llu records: %s",
                      output->ops->name, (unsigned long long)verdict->rejected,
-                     (unsigned long long)batch_records(&slot->batch, split->first, split->end),
+                     (unsigned long long)parcel_records(&slot->parcel, split->first, split->end),
                      verdict->words);
     }
     status_add(output->env.status, METRIC_BYTES_OUT, slot->bytes_sent);
-    output_delivered(output, &slot->batch, split->first, split->end,
+    output_delivered(output, &slot->parcel, split->first, split->end,
                      (struct output_missing){.rejected = verdict->rejected});
     output_succeeded(output, slot->sent_ns);
     split_accept(split);
@@ -212,7 +212,7 @@ static void make_requests_smaller(struct output_http *http, const struct slot *s
     uint64_t plain = 0;
 
     for (uint32_t i = slot->split.first; i < slot->split.end; i++)
-        plain += slot->batch.frames[i].info.plain_bytes;
+        plain += slot->parcel.frames[i].info.plain_bytes;
     plain = plain / 2 > LEAST_REQUEST_BYTES ? plain / 2 : LEAST_REQUEST_BYTES;
     if (plain >= http->max_request)
         return;
@@ -357,12 +357,12 @@ static struct slot *next_slot(struct output_http *http)
     if (slot != NULL)
         return slot;
     slot = find_slot(http, SLOT_FREE);
-    if (slot == NULL || !output_fill(&http->output, http->max_request, &slot->batch))
+    if (slot == NULL || !output_fill(&http->output, http->max_request, &slot->parcel))
         return NULL;
     if (slot_begin(slot) < 0) {
         /* Out of memory for a few bytes per frame: hopeless, and safe. The supervisor starts us
          * again, and the cursor has not moved. */
-        log_panic("no memory for a request of %u frames", slot->batch.count);
+        log_panic("no memory for a request of %u frames", slot->parcel.count);
     }
     return slot;
 }
@@ -452,7 +452,7 @@ static int open_http(struct output *output, struct err *err)
         return err_errno(err, ENOMEM, "cannot prepare requests");
     http->slot_count = config.calls;
     for (unsigned i = 0; i < http->slot_count; i++)
-        batch_init(&http->slots[i].batch);
+        parcel_init(&http->slots[i].parcel);
     r = sd_event_add_time(output->env.event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, NS_PER_MS,
                           on_timer, http);
     if (r < 0)
@@ -486,7 +486,7 @@ static void trim_http(struct output *output)
 
     for (unsigned i = 0; i < http->slot_count; i++)
         if (http->slots[i].state == SLOT_FREE)
-            batch_trim(&http->slots[i].batch);
+            parcel_trim(&http->slots[i].parcel);
 }
 
 static void close_http(struct output *output)
@@ -496,7 +496,7 @@ static void close_http(struct output *output)
     http_client_free(&http->client);
     sd_event_source_disable_unref(http->timer);
     for (unsigned i = 0; i < http->slot_count; i++) {
-        batch_fini(&http->slots[i].batch);
+        parcel_fini(&http->slots[i].parcel);
         free(http->slots[i].frame_states);
     }
     free(http->slots);

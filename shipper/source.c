@@ -15,7 +15,7 @@ struct lane {
     bool has_frame;
     bool placed;        /* the reader stands at `at` */
     bool rewind;        /* a piece was forgotten: read from the prefix again */
-    unsigned under_way; /* batches */
+    unsigned under_way; /* parcels */
 };
 
 struct source {
@@ -119,16 +119,16 @@ static int pass_piece(struct lane *lane, struct err *err)
     return place(lane, err);
 }
 
-static bool fits(const struct batch *batch, const struct journal_frame *frame, uint64_t max)
+static bool fits(const struct parcel *parcel, const struct journal_frame *frame, uint64_t max)
 {
-    if (batch->count == 0)
+    if (parcel->count == 0)
         return true;
-    return batch->count < BATCH_MAX_FRAMES && frame->codec == batch->frames[0].info.codec &&
-           batch->plain_bytes + frame->plain_bytes <= max;
+    return parcel->count < PARCEL_MAX_FRAMES && frame->codec == parcel->frames[0].info.codec &&
+           parcel->plain_bytes + frame->plain_bytes <= max;
 }
 
-/* 1: the batch has frames; 0: the lane has nothing; -errno. */
-static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct batch *batch,
+/* 1: the parcel has frames; 0: the lane has nothing; -errno. */
+static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct parcel *parcel,
                      struct err *err)
 {
     struct lane_state state;
@@ -142,40 +142,40 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct bat
     }
     if (!lane->placed && (r = place(lane, err)) < 0)
         return r;
-    batch_reset(batch, index, lane->at);
+    parcel_reset(parcel, index, lane->at);
     while ((r = next_frame(lane, err)) > 0) {
         if (cursor_compare(frame_start(&lane->frame), lane->limit) >= 0) {
-            if (batch->count > 0)
+            if (parcel->count > 0)
                 break;
             r = pass_piece(lane, err);
             if (r < 0)
                 return r;
-            batch_reset(batch, index, lane->at);
+            parcel_reset(parcel, index, lane->at);
             continue;
         }
-        if (!fits(batch, &lane->frame, max))
+        if (!fits(parcel, &lane->frame, max))
             break;
-        r = batch_add(batch, &lane->frame);
+        r = parcel_add(parcel, &lane->frame);
         if (r < 0)
             break;
-        lane->at = batch_after(&lane->frame);
+        lane->at = parcel_after(&lane->frame);
         lane->has_frame = false;
     }
-    if (batch->count > 0)
+    if (parcel->count > 0)
         return 1; /* an error shows at the next call */
     if (r == -ENOMEM)
         return err_errno(err, ENOMEM, "cannot take a frame of the journal");
     return r;
 }
 
-int source_fill(struct source *source, uint64_t max_plain_bytes, struct batch *batch,
+int source_fill(struct source *source, uint64_t max_plain_bytes, struct parcel *parcel,
                 struct err *err)
 {
     int failed = 0;
 
     for (unsigned i = 0; i < source->count; i++) {
         unsigned index = (source->turn + i) % source->count;
-        int r = lane_fill(&source->lanes[index], index, max_plain_bytes, batch, err);
+        int r = lane_fill(&source->lanes[index], index, max_plain_bytes, parcel, err);
 
         if (r > 0) {
             source->lanes[index].under_way++;
@@ -188,20 +188,21 @@ int source_fill(struct source *source, uint64_t max_plain_bytes, struct batch *b
     return failed;
 }
 
-int source_done(struct source *source, const struct batch *batch, uint32_t first, uint32_t end,
+int source_done(struct source *source, const struct parcel *parcel, uint32_t first, uint32_t end,
                 struct err *err)
 {
-    struct lane *lane = &source->lanes[batch->lane];
-    struct cursor_range range = batch_range(batch, first, end);
+    struct lane *lane = &source->lanes[parcel->lane];
+    struct cursor_range range = parcel_range(parcel, first, end);
     struct cursor_range forgotten;
 
-    lane->rewind |= cursor_mark(lane->cursor, &range, batch_records(batch, first, end), &forgotten);
+    lane->rewind |=
+        cursor_mark(lane->cursor, &range, parcel_records(parcel, first, end), &forgotten);
     return cursor_write(lane->cursor, err);
 }
 
-void source_finished(struct source *source, const struct batch *batch)
+void source_finished(struct source *source, const struct parcel *parcel)
 {
-    source->lanes[batch->lane].under_way--;
+    source->lanes[parcel->lane].under_way--;
 }
 
 int source_sync(struct source *source, struct err *err)

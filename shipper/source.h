@@ -1,14 +1,14 @@
 /*
  * source: where an output's work comes from: all lanes of the journal, each from this output's own
- * cursor, in turn. It hands out batches (batch.h), and takes back what became of them.
+ * cursor, in turn. It hands out parcels (parcel.h), and takes back what became of them.
  *
- *     while (a slot is free && source_fill(source, max, batch, &err) > 0)
+ *     while (a slot is free && source_fill(source, max, parcel, &err) > 0)
  *         send it
  *     ...
- *     source_done(source, batch, first, end);        a verdict: these frames are delivered
- *     source_finished(source, batch);                nothing of the batch is under way any more
+ *     source_done(source, parcel, first, end);        a verdict: these frames are delivered
+ *     source_finished(source, parcel);                nothing of the parcel is under way any more
  *
- * A batch is of one lane, so that it is one range of one cursor; lanes with data take turns.
+ * A parcel is of one lane, so that it is one range of one cursor; lanes with data take turns.
  *
  * Pieces that were delivered out of order before a restart are not read again. When a cursor must
  * forget a piece (cursor.h), the lane is read again from its prefix as soon as nothing of it is
@@ -23,7 +23,7 @@
 #include "shared/ipc/lane_page.h"
 #include "shared/journal/cursor.h"
 #include "shared/journal/disk.h"
-#include "shipper/batch.h"
+#include "shipper/parcel.h"
 
 #include <stdbool.h>
 
@@ -47,20 +47,20 @@ int source_open(struct disk *folder, const struct source_lane *lanes, unsigned c
 void source_close(struct source **source);
 
 /*
- * Fills the batch with up to `max_plain_bytes` (at least one frame) of the next lane that has
+ * Fills the parcel with up to `max_plain_bytes` (at least one frame) of the next lane that has
  * something. 1; 0: nothing is there; -errno: the disk failed, the next call tries again.
  */
-int source_fill(struct source *source, uint64_t max_plain_bytes, struct batch *batch,
+int source_fill(struct source *source, uint64_t max_plain_bytes, struct parcel *parcel,
                 struct err *err);
 
 /*
- * Frames [first, end) of the batch are delivered: marks and writes the cursor. -errno: the write
+ * Frames [first, end) of the parcel are delivered: marks and writes the cursor. -errno: the write
  * failed; in memory they are done, and source_sync writes again.
  */
-int source_done(struct source *source, const struct batch *batch, uint32_t first, uint32_t end,
+int source_done(struct source *source, const struct parcel *parcel, uint32_t first, uint32_t end,
                 struct err *err);
-/* Nothing of the batch is under way any more, all delivered or given back for a later start. */
-void source_finished(struct source *source, const struct batch *batch);
+/* Nothing of the parcel is under way any more, all delivered or given back for a later start. */
+void source_finished(struct source *source, const struct parcel *parcel);
 
 /* Syncs cursors that changed. 1: some did; 0: none; -errno of the first that failed. */
 int source_sync(struct source *source, struct err *err);

@@ -1,9 +1,9 @@
 /*
- * split: which frames of a batch go into its next request, when a server refuses the whole of it.
+ * split: which frames of a parcel go into its next request, when a server refuses the whole of it.
  * Pure.
  *
  * A refused run of frames is halved until it is accepted or is one frame. A frame that is refused
- * alone is set aside, so that the others of its batch are not held up; it is tried again, alone,
+ * alone is set aside, so that the others of its parcel are not held up; it is tried again, alone,
  * when all others are through. After a "too large" the halves stay small.
  *
  *     split_init(&split, states, count);
