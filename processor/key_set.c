@@ -118,7 +118,7 @@ int key_set_add_slow(struct key_set *set, struct slice key, uint64_t hash)
     if (find(set, key, hash) != NULL)
         return 0;
     if (set->count < KEY_SET_SMALL) {
-        set->filter |= 1ull << (hash & 63);
+        set->filter |= key_set_bit(hash);
         set->small[set->count++] = (struct key_entry){hash, key, 2};
         return 1;
     }

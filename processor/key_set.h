@@ -45,16 +45,27 @@ static inline void key_set_clear(struct key_set *set)
     set->count = 0;
 }
 
+/* hash is a name_word's `mixed` everywhere. */
+static inline uint64_t key_set_bit(uint64_t hash)
+{
+    return 1ull << ((hash * 0xff51afd7ed558ccdull) >> 58);
+}
+
 /* Returns 1 if the key is new and was added, 0 if it is there already, or -ENOMEM. */
 int key_set_add_slow(struct key_set *set, struct slice key, uint64_t hash);
 
 static inline int key_set_add(struct key_set *set, struct slice key, uint64_t hash)
 {
-    uint64_t bit = 1ull << (hash & 63);
+    uint64_t bit = key_set_bit(hash);
 
     if (__builtin_expect((set->filter & bit) == 0 && set->count < KEY_SET_SMALL, 1)) {
         set->filter |= bit;
-        set->small[set->count++] = (struct key_entry){hash, key, 2};
+        struct key_entry *entry = &set->small[set->count++];
+
+        entry->hash = hash;
+        entry->key.p = key.p;
+        entry->key.n = key.n;
+        entry->next = 2;
         return 1;
     }
     return key_set_add_slow(set, key, hash);

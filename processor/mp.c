@@ -131,7 +131,7 @@ static int take_constant(struct mp *mp, enum mp_type type, uint64_t u, struct mp
     return 0;
 }
 
-int mp_next_any(struct mp *mp, struct mp_value *ret)
+int mp_next(struct mp *mp, struct mp_value *ret)
 {
     uint8_t c;
 

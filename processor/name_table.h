@@ -21,7 +21,7 @@ struct name_row {
 struct name_word {
     uint64_t first;
     uint64_t last;
-    uint64_t mixed; /* of both and the length */
+    uint64_t mixed; /* of both and the length; to be multiplied before bits of it are used */
 };
 
 #define NAME_TABLE_BITS 10
@@ -72,8 +72,6 @@ static inline struct name_word name_word_of(struct slice s)
         w.first = w.last = 0;
     }
     w.mixed = (w.first + s.n * 0x9e3779b97f4a7c15ull) ^ (w.last << 29 | w.last >> 35);
-    w.mixed *= 0xff51afd7ed558ccdull;
-    w.mixed ^= w.mixed >> 32;
     return w;
 }
 

@@ -5,6 +5,8 @@
 
 /* The most bytes around a name and a value: keys, and lengths of five bytes at the most. */
 #define HEAD_BYTES 48
+/* Names that leave a KeyValue of a number below 128 bytes. */
+#define SHORT_NAME_BYTES 64
 
 int otlp_out_grow(struct otlp_out *o, size_t n)
 {
@@ -34,12 +36,34 @@ static uint8_t *put_text(uint8_t *w, struct slice text, bool valid)
     return valid ? pb_put_raw(w, text.p, text.n) : utf8_sanitize(w, text);
 }
 
+/*
+ * Text is written as if it were ASCII, and while it is copied, bytes beyond are looked for. Where
+ * there are some it is measured, validated if need be, and written again.
+ */
+static int measure(struct otlp_out *o, struct slice text, size_t *ret_n, bool *ret_valid)
+{
+    *ret_n = text_bytes(text, ret_valid);
+    return otlp_out_need(o, *ret_n + HEAD_BYTES);
+}
+
 int otlp_value_put_string(struct otlp_out *o, uint8_t field, struct slice text)
 {
+    uint8_t *start;
     bool valid;
-    size_t n = text_bytes(text, &valid);
-    int r = otlp_out_need(o, n + HEAD_BYTES);
+    size_t n;
+    int r = otlp_out_need(o, text.n + HEAD_BYTES);
 
+    if (r < 0)
+        return r;
+    start = o->w;
+    *o->w++ = field;
+    o->w = pb_put_varint(o->w, text.n);
+    if (!otlp_out_copy(o->w, text.p, text.n)) {
+        o->w += text.n;
+        return 0;
+    }
+    o->w = start;
+    r = measure(o, text, &n, &valid);
     if (r < 0)
         return r;
     *o->w++ = field;
@@ -51,10 +75,24 @@ int otlp_value_put_string(struct otlp_out *o, uint8_t field, struct slice text)
 /* An AnyValue of a text behind `field`. */
 static int put_text_value(struct otlp_out *o, uint8_t field, struct slice text)
 {
+    uint8_t *start;
     bool valid;
-    size_t n = text_bytes(text, &valid);
-    int r = otlp_out_need(o, n + HEAD_BYTES);
+    size_t n;
+    int r = otlp_out_need(o, text.n + HEAD_BYTES);
 
+    if (r < 0)
+        return r;
+    start = o->w;
+    *o->w++ = field;
+    o->w = pb_put_varint(o->w, 1 + pb_varint_bytes(text.n) + text.n);
+    *o->w++ = PB_KEY(1, PB_BYTES);
+    o->w = pb_put_varint(o->w, text.n);
+    if (!otlp_out_copy(o->w, text.p, text.n)) {
+        o->w += text.n;
+        return 0;
+    }
+    o->w = start;
+    r = measure(o, text, &n, &valid);
     if (r < 0)
         return r;
     *o->w++ = field;
@@ -383,6 +421,26 @@ int otlp_value_put(struct otlp_out *o, uint8_t field, struct mp *in, const struc
     return put_scalar(o, field, v);
 }
 
+/* A number under an ASCII name: all lengths are one byte. False: it is no such pair. */
+static bool put_short_pair(struct otlp_out *o, uint8_t field, struct slice name,
+                           const struct mp_value *v)
+{
+    uint8_t *start;
+
+    if (otlp_out_need(o, SHORT_NAME_BYTES + 2 * HEAD_BYTES) < 0)
+        return false;
+    start = o->w;
+    start[0] = field;
+    start[2] = PB_KEY(1, PB_BYTES);
+    start[3] = (uint8_t)name.n;
+    if (otlp_out_copy(start + 4, name.p, name.n))
+        return false;
+    o->w = start + 4 + name.n;
+    put_scalar(o, PB_KEY(2, PB_BYTES), v); /* has its room: cannot fail */
+    start[1] = (uint8_t)(o->w - start - 2);
+    return true;
+}
+
 int otlp_value_put_pair(struct otlp_out *o, uint8_t field, struct slice name, struct mp *in,
                         const struct mp_value *v)
 {
@@ -391,6 +449,8 @@ int otlp_value_put_pair(struct otlp_out *o, uint8_t field, struct slice name, st
 
     if (v->type == MP_STR)
         return otlp_value_put_text_pair(o, field, name, v->bytes);
+    if (v->type <= MP_FLOAT && name.n <= SHORT_NAME_BYTES && put_short_pair(o, field, name, v))
+        return 0;
     r = otlp_out_need(o, HEAD_BYTES);
     if (r < 0)
         return r;

@@ -91,69 +91,130 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
     return r < 0 ? r : key_set_keep(&s->maker->seen, text, ret_name);
 }
 
-/* Reads a key and makes it unique. *ret_slot: its row if it has one and is the first so named. */
-static inline int read_key(struct state *s, struct mp *in, struct slice *ret_name,
-                           const struct name_slot **ret_slot)
+/* Makes a key unique. *ret_slot: its row if it has one and is the first so named. */
+static inline int enter_key(struct state *s, struct slice *name, const struct name_slot **ret_slot)
+{
+    struct name_word w = name_word_of(*name);
+    int r;
+
+    *ret_slot = name_table_find(&s->maker->keys, *name, &w);
+    r = key_set_add(&s->maker->seen, *name, w.mixed);
+    if (__builtin_expect(r > 0, 1))
+        return 0;
+    *ret_slot = NULL;
+    return r < 0 ? r : key_set_rename(&s->maker->seen, *name, w.mixed, name);
+}
+
+/* Any key; long ones, odd ones. */
+static int read_key(struct state *s, struct mp *in, struct slice *ret_name,
+                    const struct name_slot **ret_slot)
 {
     struct mp_value key;
-    struct name_word w;
     int r = mp_next(in, &key);
 
     if (r < 0)
         return r;
     *ret_name = key.bytes;
-    if (__builtin_expect(key.type != MP_STR || key.bytes.n == 0, 0)) {
+    if (key.type != MP_STR || key.bytes.n == 0)
         r = odd_key(s, in, &key, ret_name);
-        if (r < 0)
-            return r;
-    }
-    w = name_word_of(*ret_name);
-    *ret_slot = name_table_find(&s->maker->keys, *ret_name, &w);
-    r = key_set_add(&s->maker->seen, *ret_name, w.mixed);
-    if (__builtin_expect(r <= 0, 0)) {
-        *ret_slot = NULL;
-        return r < 0 ? r : key_set_rename(&s->maker->seen, *ret_name, w.mixed, ret_name);
-    }
-    return 0;
+    return r < 0 ? r : enter_key(s, ret_name, ret_slot);
 }
 
-static int put_aside(struct state *s, const struct name_slot *slot, struct slice name,
-                     struct mp *in, const struct mp_value *v)
+/* The next candidate, but for its content. */
+static inline struct aside *put_aside(struct state *s, const struct name_slot *slot,
+                                      struct slice name)
 {
     struct aside *a = &s->aside[s->aside_count++];
 
     a->kind = (enum key_kind)slot->kind;
     a->value = slot->value;
     a->used = false;
-    a->name = name;
-    a->v = *v;
-    a->content = *in;
-    return mp_has_content(v) ? mp_skip_content(in, v) : 0;
+    a->name.p = name.p;
+    a->name.n = name.n;
+    return a;
 }
 
+/* A pair whose key is known; *in is at its value, of any type. */
+static int put_value(struct state *s, struct mp *in, struct slice name,
+                     const struct name_slot *slot)
+{
+    struct mp_value v;
+    int r = mp_next(in, &v);
+
+    if (r < 0)
+        return r;
+    if (slot != NULL && slot->kind == KEY_TRACE)
+        trace_context_take(&s->trace, (enum trace_form)slot->value, &v, s->maker->pad_trace_id);
+    if (slot != NULL && slot->kind != KEY_TRACE && s->aside_count < MAX_ASIDE) {
+        struct aside *a = put_aside(s, slot, name);
+
+        a->v = v;
+        a->content = *in;
+        return mp_skip_content(in, &v);
+    }
+    return otlp_value_put_pair(s->o, F_ATTRIBUTE, name, in, &v);
+}
+
+/* A pair of two short strings: the case that counts. */
+static inline int put_text(struct state *s, struct slice name, const struct name_slot *slot,
+                           struct slice text)
+{
+    struct aside *a;
+
+    if (__builtin_expect(slot == NULL, 1))
+        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
+    if (slot->kind == KEY_TRACE) {
+        const struct mp_value v = {.type = MP_STR, .bytes = text};
+
+        trace_context_take(&s->trace, (enum trace_form)slot->value, &v, s->maker->pad_trace_id);
+        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
+    }
+    if (s->aside_count == MAX_ASIDE)
+        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
+    a = put_aside(s, slot, name);
+    a->v.type = MP_STR;
+    a->v.bytes.p = text.p;
+    a->v.bytes.n = text.n;
+    return 0;
+}
+
+/*
+ * Strings of up to 255 bytes are read here, with the place kept in a register: slices that are
+ * written and read back at once would stall the processor. Everything else goes the long way.
+ */
 static int put_pairs(struct state *s, struct mp *in, uint32_t pairs)
 {
+    const uint8_t *p = in->p, *const end = in->end;
+
     for (uint32_t i = 0; i < pairs; i++) {
         const struct name_slot *slot;
-        struct slice name;
-        struct mp_value v;
-        int r = read_key(s, in, &name, &slot);
+        struct slice name, text;
+        const uint8_t *next = mp_short_str(p, end, &name);
+        int r;
 
-        if (r == 0)
-            r = mp_next(in, &v);
+        if (__builtin_expect(next != NULL && name.n > 0, 1)) {
+            r = enter_key(s, &name, &slot);
+            p = next;
+        } else {
+            in->p = p;
+            r = read_key(s, in, &name, &slot);
+            p = in->p;
+        }
         if (r < 0)
             return r;
-        if (slot != NULL && slot->kind == KEY_TRACE)
-            trace_context_take(&s->trace, (enum trace_form)slot->value, &v, s->maker->pad_trace_id);
-        if (slot != NULL && slot->kind != KEY_TRACE && s->aside_count < MAX_ASIDE)
-            r = put_aside(s, slot, name, in, &v);
-        else if (v.type == MP_STR)
-            r = otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, v.bytes);
-        else
-            r = otlp_value_put_pair(s->o, F_ATTRIBUTE, name, in, &v);
+        next = mp_short_str(p, end, &text);
+        if (__builtin_expect(next != NULL, 1)) {
+            r = put_text(s, name, slot, text);
+            p = next;
+        } else {
+            in->p = p;
+            r = put_value(s, in, name, slot);
+            p = in->p;
+        }
         if (r < 0)
             return r;
     }
+    in->p = p;
     return 0;
 }
 

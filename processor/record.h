@@ -25,7 +25,7 @@
 struct record_maker {
     bool pad_trace_id;
     struct name_table keys;
-    struct name_table severity_words;
+    struct severity_words severity_words;
     struct key_set seen;
     struct timestamp_memo memo;
 };

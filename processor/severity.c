@@ -83,11 +83,12 @@ static const uint8_t syslog_numbers[8] = {21, 19, 18, 17, 13, 10, 9, 5};
 static const char *const syslog_names[8] = {"EMERG",   "ALERT",  "CRIT", "ERR",
                                             "WARNING", "NOTICE", "INFO", "DEBUG"};
 
-int severity_words_init(struct name_table *table)
+int severity_words_init(struct severity_words *ret)
 {
     const struct name_rows lists[] = {{words}};
 
-    return name_table_init(table, lists, 1);
+    memset(ret->memo, 0, sizeof(ret->memo));
+    return name_table_init(&ret->table, lists, 1);
 }
 
 struct slice severity_name(uint8_t number)
@@ -195,18 +196,12 @@ static bool digits_only(struct slice text, uint64_t *ret)
     return true;
 }
 
-static bool from_text(struct slice text, enum severity_scale scale, const struct name_table *table,
-                      struct severity *ret)
+static bool from_word(struct slice text, const struct name_table *table, struct severity *ret)
 {
     uint8_t lower[SEVERITY_TEXT_BYTES];
     const struct name_slot *slot;
     struct name_word w;
-    uint64_t v;
 
-    if (text.n == 0 || text.n > SEVERITY_TEXT_BYTES)
-        return false;
-    if (digits_only(text, &v))
-        return from_number(v, scale, ret);
     fold(text, lower, ret);
     text.p = lower;
     w = name_word_of(text);
@@ -218,11 +213,38 @@ static bool from_text(struct slice text, enum severity_scale scale, const struct
     return true;
 }
 
+static bool from_text(struct slice text, enum severity_scale scale, struct severity_words *dictionary,
+                      struct severity *ret)
+{
+    struct severity_memo *memo;
+    struct name_word w;
+    uint64_t v;
+
+    if (text.n == 0 || text.n > SEVERITY_TEXT_BYTES)
+        return false;
+    w = name_word_of(text);
+    memo = &dictionary->memo[(w.mixed * 0xff51afd7ed558ccdull) >> 60];
+    if (memo->n == text.n && memo->word.first == w.first && memo->word.last == w.last) {
+        *ret = memo->severity;
+        return true;
+    }
+    if (digits_only(text, &v))
+        return from_number(v, scale, ret);
+    if (!from_word(text, &dictionary->table, ret))
+        return false;
+    if (text.n <= 16) {
+        memo->word = w;
+        memo->n = text.n;
+        memo->severity = *ret;
+    }
+    return true;
+}
+
 bool severity_of(const struct mp_value *v, enum severity_scale scale,
-                 const struct name_table *table, struct severity *ret)
+                 struct severity_words *dictionary, struct severity *ret)
 {
     if (v->type == MP_STR)
-        return from_text(v->bytes, scale, table, ret);
+        return from_text(v->bytes, scale, dictionary, ret);
     if (v->type == MP_UINT)
         return from_number(v->u, scale, ret);
     if (v->type == MP_FLOAT && v->d >= 0 && v->d <= 50000 && v->d == (double)(uint64_t)v->d)

@@ -22,6 +22,19 @@ struct severity {
     char text[SEVERITY_TEXT_BYTES];
 };
 
+/* Words that were looked up lately, by their name_word; exact, for words of up to 16 bytes. */
+#define SEVERITY_MEMOS 16
+struct severity_memo {
+    struct name_word word;
+    size_t n; /* 0: empty */
+    struct severity severity;
+};
+
+struct severity_words {
+    struct name_table table;
+    struct severity_memo memo[SEVERITY_MEMOS];
+};
+
 /* How a key's numbers are read. */
 enum severity_scale {
     SEVERITY_ANY,    /* by size */
@@ -51,12 +64,12 @@ enum severity_scale {
         "pri", kind, SEVERITY_VALUE(14, SEVERITY_PRI)                 \
     }
 
-/* The words. Built once; kept by the caller. Returns 0 or -EINVAL (a mistake in the table). */
-int severity_words_init(struct name_table *words);
+/* Returns 0 or -EINVAL (a mistake in the table). */
+int severity_words_init(struct severity_words *words);
 
 /* Returns whether the value, found under a key of this scale, is a level. */
 bool severity_of(const struct mp_value *v, enum severity_scale scale,
-                 const struct name_table *words, struct severity *ret);
+                 struct severity_words *words, struct severity *ret);
 
 /* The name of a severity number, for a number that came without one ("INFO", "INFO2"). */
 struct slice severity_name(uint8_t number);

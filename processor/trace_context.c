@@ -1,5 +1,9 @@
 #include "processor/trace_context.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define TRACE_HEX 32
 #define SPAN_HEX 16
 #define UUID_TEXT 36
@@ -32,6 +36,43 @@ static bool hex_to(uint8_t *to, size_t n, struct slice hex)
         to[at / 2] |= (uint8_t)(at % 2 ? v : v << 4);
     }
     return (bad & 0xf0) == 0 && any != 0;
+}
+
+#ifdef __SSE2__
+/* 16 digits to 8 bytes at once. */
+static bool hex16_to(uint8_t to[8], const uint8_t *hex)
+{
+    const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)hex);
+    const __m128i lower = _mm_or_si128(c, _mm_set1_epi8(0x20));
+    const __m128i is_digit = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('0' - 1)),
+                                           _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1)));
+    const __m128i is_letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                            _mm_cmplt_epi8(lower, _mm_set1_epi8('f' + 1)));
+    const __m128i v = _mm_or_si128(
+        _mm_and_si128(is_digit, _mm_sub_epi8(c, _mm_set1_epi8('0'))),
+        _mm_and_si128(is_letter, _mm_sub_epi8(lower, _mm_set1_epi8('a' - 10))));
+    /* The first digit of two is the lower byte and the upper half. */
+    const __m128i pairs = _mm_or_si128(
+        _mm_and_si128(_mm_slli_epi16(v, 4), _mm_set1_epi16(0x00f0)), _mm_srli_epi16(v, 8));
+
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_packus_epi16(pairs, pairs));
+    return _mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) == 0xffff;
+}
+#endif
+
+/* A whole trace id of 32 digits. */
+static bool hex32_to(uint8_t to[16], const uint8_t *hex)
+{
+#ifdef __SSE2__
+    uint64_t halves[2];
+
+    if (!hex16_to(to, hex) || !hex16_to(to + 8, hex + 16))
+        return false;
+    memcpy(halves, to, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+#else
+    return hex_to(to, 16, slice_of(hex, TRACE_HEX));
+#endif
 }
 
 static bool undash(struct slice uuid, uint8_t ret_hex[TRACE_HEX])
@@ -75,7 +116,7 @@ static void take_trace(struct trace_context *c, enum trace_form form, struct sli
         text = slice_of(hex, TRACE_HEX);
     if (text.n == 0 || text.n > TRACE_HEX || (text.n < TRACE_HEX && !pad))
         return;
-    if (hex_to(id, sizeof(id), text))
+    if (text.n == TRACE_HEX ? hex32_to(id, text.p) : hex_to(id, sizeof(id), text))
         set_trace(c, form, id);
 }
 
