@@ -17,7 +17,7 @@ shipper_libs = \
 	libotlp.a libjournal.a $(LIBS_ROLE) \
 	$(CURL_LIBS) $(JSONC_LIBS) $(ISAL_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) -lm
 
-pkglibexec_PROGRAMS += sluice-shipper
-sluice_shipper_SOURCES = shipper/main.c $(shipper_sources)
-sluice_shipper_LDADD = $(shipper_libs)
-sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
+pkglibexec_PROGRAMS += shipper/sluice-shipper
+shipper_sluice_shipper_SOURCES = shipper/main.c $(shipper_sources)
+shipper_sluice_shipper_LDADD = $(shipper_libs)
+shipper_sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
