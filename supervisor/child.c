@@ -16,6 +16,8 @@
 #include "supervisor/child_exit.h"
 #include "supervisor/restart_policy.h"
 
+#define LEAVE_DELAY_NS (100 * NS_PER_MS)
+
 struct child {
     enum stage_id stage;
     unsigned index;
@@ -149,6 +151,16 @@ static void kill_now(struct child *child, const char *why)
     kill(child->pid, SIGKILL);
 }
 
+static void restart_for_signal(struct child *child)
+{
+    uint64_t grace_ms =
+        options_time_ms(child->host->options(child->host->data), OPT_SHUTDOWN_GRACE);
+
+    log_info("%s.%u (pid %d): told by a signal to stop; it is restarted",
+             stage_row(child->stage)->name, child->index, child->pid);
+    child_restart(child, clock_monotonic_ns() + grace_ms * NS_PER_MS);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
     struct child *child = data;
@@ -160,6 +172,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
         spawn(child);
     else if (child->state == CHILD_DRAINING)
         kill_now(child, "did not finish draining in time");
+    else if (child->state == CHILD_RUNNING || child->state == CHILD_STARTING)
+        restart_for_signal(child);
     return 0;
 }
 
@@ -219,16 +233,10 @@ static void take_message(struct child *child, const struct channel_message *mess
         log_info("%s.%u (pid %d): ready", stage_row(child->stage)->name, child->index, child->pid);
         enter(child, CHILD_RUNNING);
         break;
-    case MESSAGE_DRAINING:
-        /* By a signal from outside. It is not asked: it starts again, but without a delay. */
-        if (child->state == CHILD_RUNNING || child->state == CHILD_STARTING) {
-            uint64_t grace_ms =
-                options_time_ms(child->host->options(child->host->data), OPT_SHUTDOWN_GRACE);
-
-            child->asked = true;
-            set_timer(child, clock_monotonic_ns() + grace_ms * NS_PER_MS + CHILD_KILL_SLACK_NS);
-            enter(child, CHILD_DRAINING);
-        }
+    case MESSAGE_LEAVE:
+        /* SIGTERM. Perhaps our own comes next, as one to the whole group: then that counts. */
+        if (child->state == CHILD_RUNNING || child->state == CHILD_STARTING)
+            set_timer(child, clock_monotonic_ns() + LEAVE_DELAY_NS);
         break;
     case MESSAGE_FAILED:
         snprintf(child->said, sizeof(child->said), "%.*s", (int)message->body.n,

@@ -32,10 +32,10 @@ supervisor_sluiced_SOURCES = supervisor/main.c
 supervisor_sluiced_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
 supervisor_sluiced_LDADD = $(LIBS_SUPERVISOR)
 
-bin_PROGRAMS += supervisor/sluicectl
-supervisor_sluicectl_SOURCES = \
+bin_PROGRAMS += supervisor/ctl/sluicectl
+supervisor_ctl_sluicectl_SOURCES = \
 	supervisor/ctl/client.c supervisor/ctl/client.h \
 	supervisor/ctl/main.c \
 	supervisor/ctl/screen.c supervisor/ctl/screen.h
-supervisor_sluicectl_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS)
-supervisor_sluicectl_LDADD = liboptions.a libbase.a $(CONFIG_LIBS) $(JSONC_LIBS)
+supervisor_ctl_sluicectl_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(JSONC_CFLAGS)
+supervisor_ctl_sluicectl_LDADD = liboptions.a libbase.a $(CONFIG_LIBS) $(JSONC_LIBS)

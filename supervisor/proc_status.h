@@ -19,4 +19,7 @@ struct proc_status {
 
 struct proc_status proc_status_read(pid_t pid);
 
+/* Whether any process that can be seen has this command name (its first 15 bytes). */
+bool proc_status_any_named(const char *name);
+
 #endif

@@ -13,11 +13,12 @@
 #include "shared/role/exit.h"
 #include "supervisor/notify.h"
 #include "supervisor/oom.h"
+#include "supervisor/proc_status.h"
 #include "supervisor/restart_queue.h"
 
 #define LOCK_RETRY_NS (200 * NS_PER_MS)
 #define LOCK_SAY_NS (10 * NS_PER_S)
-#define BIND_PATIENCE_NS (5 * NS_PER_S) /* for sockets of a predecessor's last stage */
+#define BIND_PATIENCE_NS (5 * NS_PER_S) /* beyond shutdown.grace */
 #define LOOK_INTERVAL_NS NS_PER_S
 /* Receivers and processors get at least so long, however short shutdown.grace is. */
 #define STORE_GRACE_NS (5 * NS_PER_S)
@@ -33,7 +34,7 @@ struct supervisor {
     int lock_fd;
     sd_event_source *lock_timer, *look_timer;
     uint64_t say_lock_ns;   /* when to say again that the lock is held */
-    uint64_t bind_until_ns; /* a taken port is tried again until then; 0: it is final */
+    uint64_t bind_until_ns; /* a port that a left-over receiver has is tried until then */
     struct wiring *wiring;
     struct child_host host;
     struct child *children[STAGE_COUNT][STAGE_INSTANCES_MAX];
@@ -356,28 +357,37 @@ static void say_lock_is_held(struct supervisor *supervisor)
 }
 
 /*
- * Lock, then begin. *ret_again: try later. A taken port is final, unless we have waited for a
- * predecessor's stages, whose descriptors the kernel closes in no promised order.
+ * Whether a taken port may be that of a receiver that another sluiced left behind (receivers hold
+ * no lock: they have no file open). It finishes by itself; any other program's port is final.
  */
-static int try_begin(struct supervisor *supervisor, bool *ret_again, struct err *err)
+static bool may_become_free(struct supervisor *supervisor, const struct err *err)
 {
     uint64_t now_ns = clock_monotonic_ns();
+
+    if (!proc_status_any_named(stage_row(STAGE_RECEIVER)->executable))
+        return false;
+    if (supervisor->bind_until_ns == 0) {
+        supervisor->bind_until_ns = now_ns + grace_ns(supervisor) + BIND_PATIENCE_NS;
+        log_warn("%s; perhaps by a receiver that stops: waiting", err->text);
+    }
+    return now_ns < supervisor->bind_until_ns;
+}
+
+/* Lock, then begin. *ret_again: try later. */
+static int try_begin(struct supervisor *supervisor, bool *ret_again, struct err *err)
+{
     int r = data_dir_try_lock(supervisor->lock_fd);
 
     *ret_again = r == -EAGAIN;
     if (r == -EAGAIN) {
         say_lock_is_held(supervisor);
-        supervisor->bind_until_ns = now_ns + BIND_PATIENCE_NS;
         return 0;
     }
     if (r < 0)
         return err_errno(err, -r, "lock of the data directory");
     r = begin_locked(supervisor, err);
-    if ((r == -EADDRINUSE || r == -EAGAIN) && now_ns < supervisor->bind_until_ns) {
-        *ret_again = true;
-        return 0;
-    }
-    return r;
+    *ret_again = r == -EADDRINUSE && may_become_free(supervisor, err);
+    return *ret_again ? 0 : r;
 }
 
 static int on_lock_timer(sd_event_source *source, uint64_t usec, void *data)

@@ -146,8 +146,6 @@ static const struct wiring_row {
     {STAGE_RECEIVER, "door.processor", true, find_processor_door},
     {STAGE_RECEIVER, "door.receiver", false, find_own_receiver_door},
     {STAGE_RECEIVER, "status", false, find_status},
-    /* Held for its listening sockets: the next sluiced can bind them once the lock is free. */
-    {STAGE_RECEIVER, "lock", false, find_lock},
 
     {STAGE_PROCESSOR, "ring", true, find_ring_of_processor},
     {STAGE_PROCESSOR, "door.processor", false, find_own_processor_door},

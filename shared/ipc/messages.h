@@ -8,7 +8,7 @@
  *       ◀───────────────────────────────── READY   what confinement is in force
  *       SNAPSHOT, SECRET…, RELOAD ─────────────▶   changed options, any number of times
  *       DRAIN ─────────────────────────────────▶   finish and exit
- *       ◀────────────────────── DRAINING, FAILED   it was told to by a signal; why it gives up
+ *       ◀───────────────────────── LEAVE, FAILED   a signal told it to leave; why it gives up
  *
  * Both ends run on one machine, so integers are in its byte order; the two builds may differ
  * (a stage may be upgraded alone), which HELLO's version is for. Texts have no NUL.

@@ -34,7 +34,7 @@ struct role_context {
     void *state;
     uint64_t lost_before; /* log lines that predecessors lost */
     bool draining;
-    bool orphaned;
+    bool leaving; /* sluiced has been asked for a drain */
     bool failed;
     int status; /* once failed */
 };
@@ -143,8 +143,6 @@ static void drain(struct role_context *context, enum drain_reason reason, uint64
         return;
     context->draining = true;
     log_info("%s", words[reason]);
-    if (!context->orphaned)
-        (void)channel_send(context->channel, MESSAGE_DRAINING, NULL, 0);
     if (context->role->drain == NULL)
         role_drained(context);
     else
@@ -157,13 +155,21 @@ static uint64_t grace_deadline(const struct role_context *context)
            options_time_ms(context->config.options, OPT_SHUTDOWN_GRACE) * NS_PER_MS;
 }
 
+/*
+ * SIGTERM asks sluiced for the drain instead of beginning it: who signals the whole process group
+ * (systemd's default, a shell's timeout) means sluiced too, and it stops the stages in their order.
+ * The second one is taken at its word.
+ */
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
     struct role_context *context = data;
 
     (void)source;
     (void)info;
-    drain(context, DRAIN_STOP, grace_deadline(context));
+    if (!context->leaving && channel_send(context->channel, MESSAGE_LEAVE, NULL, 0) == 0)
+        context->leaving = true;
+    else
+        drain(context, DRAIN_STOP, grace_deadline(context));
     return 0;
 }
 
@@ -214,7 +220,6 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *d
         on_message(context, &message);
     } else if (r == -ENOTCONN) {
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        context->orphaned = true;
         drain(context, DRAIN_ORPHANED, grace_deadline(context));
     } else if (r < 0) {
         role_fail(context, EXIT_MISUSE, "control channel: %s", strerror(-r));
