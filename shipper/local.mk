@@ -1,5 +1,6 @@
-# shipper: the stage that delivers (sluice-shipper).
-shipper_sources = \
+# shipper: the stage that delivers (sluice-shipper). All of it but main is a library, for the tests.
+noinst_LIBRARIES += libshipper.a
+libshipper_a_SOURCES = \
 	shipper/parcel.c shipper/parcel.h \
 	shipper/file_target.c shipper/file_target.h \
 	shipper/http_client.c shipper/http_client.h \
@@ -13,11 +14,13 @@ shipper_sources = \
 	shipper/source.c shipper/source.h \
 	shipper/split.c shipper/split.h \
 	shipper/verdict.c shipper/verdict.h
-shipper_libs = \
-	libotlp.a libjournal.a $(LIBS_ROLE) \
+LIBS_SHIPPER = \
+	libshipper.a libotlp.a libjournal.a $(LIBS_ROLE) \
 	$(CURL_LIBS) $(JSONC_LIBS) $(ISAL_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) -lm
 
-pkglibexec_PROGRAMS += shipper/sluice-shipper
-shipper_sluice_shipper_SOURCES = shipper/main.c $(shipper_sources)
-shipper_sluice_shipper_LDADD = $(shipper_libs)
-shipper_sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
+libshipper_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
+
+pkglibexec_PROGRAMS += sluice-shipper
+sluice_shipper_SOURCES = shipper/main.c
+sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
+sluice_shipper_LDADD = $(LIBS_SHIPPER)

@@ -1,15 +1,21 @@
 # Unit tests of shipper: one program tests/unit/shipper/test_x per module.
 check_PROGRAMS += tests/unit/shipper/test_verdict
-tests_unit_shipper_test_verdict_SOURCES = \
-	tests/unit/shipper/test_verdict.c shipper/verdict.c shipper/verdict.h
-tests_unit_shipper_test_verdict_LDADD = libbase.a $(JSONC_LIBS) $(CMOCKA_LIBS)
+tests_unit_shipper_test_verdict_SOURCES = tests/unit/shipper/test_verdict.c
+tests_unit_shipper_test_verdict_LDADD = libshipper.a libbase.a $(JSONC_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/shipper/test_retry
-tests_unit_shipper_test_retry_SOURCES = \
-	tests/unit/shipper/test_retry.c shipper/retry.c shipper/retry.h
-tests_unit_shipper_test_retry_LDADD = $(CMOCKA_LIBS)
+tests_unit_shipper_test_retry_SOURCES = tests/unit/shipper/test_retry.c
+tests_unit_shipper_test_retry_LDADD = libshipper.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/shipper/test_split
-tests_unit_shipper_test_split_SOURCES = \
-	tests/unit/shipper/test_split.c shipper/split.c shipper/split.h
-tests_unit_shipper_test_split_LDADD = $(CMOCKA_LIBS)
+tests_unit_shipper_test_split_SOURCES = tests/unit/shipper/test_split.c
+tests_unit_shipper_test_split_LDADD = libshipper.a $(CMOCKA_LIBS)
+
+# Whole outputs, over real lanes in a temporary folder.
+SHIPPER_FIXTURE = tests/unit/shipper/fixture.c tests/unit/shipper/fixture.h
+
+check_PROGRAMS += tests/unit/shipper/test_output_http
+tests_unit_shipper_test_output_http_SOURCES = \
+	tests/unit/shipper/test_output_http.c $(SHIPPER_FIXTURE) \
+	tests/unit/shipper/test_server.c tests/unit/shipper/test_server.h
+tests_unit_shipper_test_output_http_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
