@@ -233,6 +233,7 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *d
  */
 static int loop(struct role_context *context)
 {
+    status_phase(context->slot, STATUS_COMPUTING);
     for (;;) {
         int r = sd_event_prepare(context->event);
 

@@ -111,8 +111,10 @@ static int prepare(struct role_context *context, void **ret_state, struct err *e
         return err_errno(err, errno, "%s", path);
     event(context, "prepare");
     note_inherited(context);
-    if (strcmp(fake.word, "crash") == 0)
+    if (strcmp(fake.word, "crash") == 0) {
+        signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would report it */
         raise(SIGSEGV);
+    }
     if (strcmp(fake.word, "fail") == 0)
         return err_set(err, EIO, "told to fail");
     if (strcmp(fake.word, "config") == 0)
