@@ -135,19 +135,29 @@ void converter_free(struct converter **converter)
 
 /* ---- a record ---- */
 
-/* The event's time; 0 where it is not known, or cannot be said (then *ret_odd is set too). */
+/*
+ * The event's time; 0 where it is not known, or cannot be said (then *ret_odd is set too). Numbers
+ * are seconds. From 1e12 on (the year 33658) they are the milliseconds or less of clients that say
+ * nothing about it, timestamp.h; what lies between that and the end of OTLP's time, 2554, is odd.
+ */
 static uint64_t event_time(const struct mp_value *v, bool *ret_odd)
 {
-    const uint64_t max_s = INT64_MAX / NS_PER_SECOND;
+    const uint64_t max_s = UINT64_MAX / NS_PER_SECOND;
+    const uint64_t min_ms = 1000000000000ull;
+    struct timestamp_memo memo;
+    struct timestamp t;
 
     *ret_odd = false;
     if (timestamp_is_event_time(v))
         return timestamp_event_time_ns(v);
     if (v->type == MP_UINT && v->u < max_s)
         return v->u * NS_PER_SECOND; /* 0 means "now" */
-    /* What a double of seconds says is good to a microsecond at best. */
     if (v->type == MP_FLOAT && v->d > 0 && v->d < (double)max_s)
         return (uint64_t)(v->d * 1e6 + 0.5) * 1000;
+    if (((v->type == MP_UINT && v->u >= min_ms) ||
+         (v->type == MP_FLOAT && v->d >= (double)min_ms)) &&
+        timestamp_of(v, &memo, &t))
+        return t.ns;
     *ret_odd = v->type != MP_NIL;
     return 0;
 }

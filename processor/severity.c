@@ -213,8 +213,8 @@ static bool from_word(struct slice text, const struct name_table *table, struct 
     return true;
 }
 
-static bool from_text(struct slice text, enum severity_scale scale, struct severity_words *dictionary,
-                      struct severity *ret)
+static bool from_text(struct slice text, enum severity_scale scale,
+                      struct severity_words *dictionary, struct severity *ret)
 {
     struct severity_memo *memo;
     struct name_word w;

@@ -68,8 +68,8 @@ enum severity_scale {
 int severity_words_init(struct severity_words *words);
 
 /* Returns whether the value, found under a key of this scale, is a level. */
-bool severity_of(const struct mp_value *v, enum severity_scale scale,
-                 struct severity_words *words, struct severity *ret);
+bool severity_of(const struct mp_value *v, enum severity_scale scale, struct severity_words *words,
+                 struct severity *ret);
 
 /* The name of a severity number, for a number that came without one ("INFO", "INFO2"). */
 struct slice severity_name(uint8_t number);

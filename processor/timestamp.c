@@ -2,6 +2,7 @@
 
 #define NS_PER_SECOND 1000000000ll
 #define DAY_SECONDS 86400ll
+#define EPOCH_MIN_MS 100000000000ull
 #define EPOCH_MIN 100000000ull /* 1973-03-03: smaller numbers are something else */
 
 static bool two_digits(const uint8_t *p, unsigned *ret)
@@ -125,7 +126,7 @@ static bool from_integer(uint64_t v, struct timestamp *ret)
 
     if (v < EPOCH_MIN || v > INT64_MAX)
         return false;
-    unit = v < 100000000000ull         ? 1000000000
+    unit = v < EPOCH_MIN_MS            ? 1000000000
            : v < 100000000000000ull    ? 1000000
            : v < 100000000000000000ull ? 1000
                                        : 1;
@@ -171,7 +172,7 @@ static bool from_digits(struct slice text, struct timestamp *ret)
         return false;
     if (!from_integer(v, ret))
         return false;
-    if (v < 100000000000ull)
+    if (v < EPOCH_MIN_MS)
         ret->ns += (uint64_t)fraction_ns;
     ret->exact = false;
     return true;

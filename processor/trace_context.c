@@ -48,12 +48,12 @@ static bool hex16_to(uint8_t to[8], const uint8_t *hex)
                                            _mm_cmplt_epi8(c, _mm_set1_epi8('9' + 1)));
     const __m128i is_letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
                                             _mm_cmplt_epi8(lower, _mm_set1_epi8('f' + 1)));
-    const __m128i v = _mm_or_si128(
-        _mm_and_si128(is_digit, _mm_sub_epi8(c, _mm_set1_epi8('0'))),
-        _mm_and_si128(is_letter, _mm_sub_epi8(lower, _mm_set1_epi8('a' - 10))));
+    const __m128i v =
+        _mm_or_si128(_mm_and_si128(is_digit, _mm_sub_epi8(c, _mm_set1_epi8('0'))),
+                     _mm_and_si128(is_letter, _mm_sub_epi8(lower, _mm_set1_epi8('a' - 10))));
     /* The first digit of two is the lower byte and the upper half. */
-    const __m128i pairs = _mm_or_si128(
-        _mm_and_si128(_mm_slli_epi16(v, 4), _mm_set1_epi16(0x00f0)), _mm_srli_epi16(v, 8));
+    const __m128i pairs = _mm_or_si128(_mm_and_si128(_mm_slli_epi16(v, 4), _mm_set1_epi16(0x00f0)),
+                                       _mm_srli_epi16(v, 8));
 
     _mm_storel_epi64((__m128i *)(void *)to, _mm_packus_epi16(pairs, pairs));
     return _mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) == 0xffff;

@@ -163,7 +163,8 @@ static int commit(void *context, const struct frame_info *info, size_t bytes)
     assert_true(info->records > 0);
     assert_true(info->records == 1 || info->plain_bytes <= FRAME_MAX_PLAIN_BYTES);
     assert_int_equal(frame_codec_new(&codec, &err), 0);
-    if (frame_codec_decompress(codec, info, slice_of(frames->room.p, bytes), &frames->plain, &err) < 0)
+    if (frame_codec_decompress(codec, info, slice_of(frames->room.p, bytes), &frames->plain, &err) <
+        0)
         fail_msg("%s", err.text);
     frame_codec_free(&codec);
     frames->infos[frames->count] = *info;

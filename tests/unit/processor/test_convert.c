@@ -327,6 +327,10 @@ static void event_times(void **state)
         {"d700 6553f100 075bcd15", "1700000000123456789", false},
         {"c70800 6553f100 075bcd15", "1700000000123456789", false},
         {"ce 6553f100", "1700000000000000000", false},
+        {"cf 00000003e4e3d680", "16725038720000000000", false}, /* 2500 */
+        {"cf 0000003afff4417f", "1700000001000000000", true},   /* 9999 */
+        {"cf 0000018d08e20c43", "1705251048515000000", false},  /* milliseconds */
+        {"cb 4278d08e20c43000", "1705251048515000000", false},  /* milliseconds, float */
         {"00", "1700000001000000000", false},
         {"c0", "1700000001000000000", false},
         {"cb 41d954fc40200000", "1700000000500000000", false},
@@ -403,9 +407,8 @@ static void carriers(void **state)
     assert_int_equal(json_object_array_length(at(root, "resourceLogs/0/scopeLogs")), 1);
     log = at(root, "resourceLogs/0/scopeLogs/0/logRecords/1");
     assert_string_equal(text_at(log, "body/stringValue"), "message");
-    assert_string_equal(text_at(attribute(log, "fluent.metadata"),
-                                "kvlistValue/values/0/value/stringValue"),
-                        "n");
+    assert_string_equal(
+        text_at(attribute(log, "fluent.metadata"), "kvlistValue/values/0/value/stringValue"), "n");
     json_object_put(root);
     buf_fini(&e);
     buf_fini(&options);
@@ -508,8 +511,7 @@ static void compressed_chunks(void **state)
                     gzip_member(&packed, parts[i]);
                     continue;
                 }
-                put_bytes(&packed, out,
-                          ZSTD_compress(out, sizeof(out), parts[i].p, parts[i].n, 3));
+                put_bytes(&packed, out, ZSTD_compress(out, sizeof(out), parts[i].p, parts[i].n, 3));
             }
             rig_init(&rig, FRAME_NONE, CONVERT_TRACE_PAD);
             chunk = chunk_of(&packed);
@@ -681,8 +683,9 @@ static void put_random_value(struct buf *b, int depth)
 /* Any record gives OTLP that the transcoder reads and JSON that a parser reads. */
 static void random_records(void **state)
 {
-    static const char *const names[] = {"message", "time", "level", "trace_id", "log", "ts",
-                                        "severity", "span_id", "traceparent", "msg", "", "k"};
+    static const char *const names[] = {"message",     "time", "level",    "trace_id",
+                                        "log",         "ts",   "severity", "span_id",
+                                        "traceparent", "msg",  "",         "k"};
 
     (void)state;
     for (uint32_t seed = 1; seed <= 300; seed++) {
