@@ -135,6 +135,7 @@ static void test_codecs(void **state)
     struct world *w = world_new(accept_all);
 
     (void)state;
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1"); /* one after the other */
     fixture_commit(w->fixture, 0, 3, 5);
     fixture_set_codec(w->fixture, FRAME_NONE);
     fixture_commit(w->fixture, 0, 3, 5);
