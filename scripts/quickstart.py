@@ -19,6 +19,8 @@ import sys
 import time
 
 READY_TIMEOUT_S = 30
+PORT_TIMEOUT_S = 3
+PORT_TAKEN = re.compile(r"is taken by another program|address already in use", re.I)
 ACK_TIMEOUT_S = 15
 ARRIVE_TIMEOUT_S = 15
 STOP_TIMEOUT_S = 45
@@ -131,8 +133,8 @@ class Sluiced:
         return f"{what}. It said:\n" + "\n".join("    | " + line for line in lines)
 
     def wait_ready(self):
-        end = time.monotonic() + READY_TIMEOUT_S
-        while time.monotonic() < end:
+        start = time.monotonic()
+        while time.monotonic() < start + READY_TIMEOUT_S:
             try:
                 if "READY=1" in self.notify.recv(65536).decode().split("\n"):
                     return
@@ -140,16 +142,21 @@ class Sluiced:
                 pass
             if self.process.poll() is not None:
                 raise self.why_not()
+            # sluiced itself waits longer for the port, for the receiver of a sluiced that was killed.
+            if time.monotonic() > start + PORT_TIMEOUT_S and PORT_TAKEN.search(self.said()):
+                raise self.why_not()
         raise Failed(self.complaint(f"sluiced was not ready within {READY_TIMEOUT_S} seconds"))
 
     def why_not(self):
         said = self.said()
-        if re.search(r"address already in use|EADDRINUSE", said, re.I):
+        if PORT_TAKEN.search(said):
             return Failed(self.complaint(
-                "sluiced could not start: the port is taken by another program (perhaps another "
-                "quickstart).\nStop that, or choose another port with\n\n"
-                "    ./quickstart --set forward.port=24300\n\nsluiced ended "
-                f"with status {self.process.returncode}"))
+                "the port is taken by another program (perhaps another quickstart, or a Fluentd).\n"
+                "Stop that, or choose another port with\n\n"
+                "    ./quickstart --set forward.port=24300\n\nsluiced could not start"))
+        if "another program answers" in said or "locked" in said:
+            return Failed(self.complaint(f"another sluiced uses {self.data}, perhaps another quickstart. "
+                                         "Stop that first"))
         return Failed(self.complaint(f"sluiced ended with status {self.process.returncode}"))
 
     def status(self):
@@ -265,14 +272,14 @@ class Figures:
         if self.before is not None and now > self.at:
             rate = (values["records_committed_total"] - self.before["records_committed_total"]) / (now - self.at)
         self.before, self.at = values, now
-        stages = [s for s in status.get("stages", [])]
-        running = sum(1 for s in stages if s.get("state") == "running")
+        stages = status.get("stages", [])
+        down = sum(1 for s in stages if s.get("state") != "running")
         restarts = sum(s.get("restarts", 0) for s in stages)
-        return (f"{max(rate, 0):9,.0f} records/s | stored {values['records_committed_total']:,} | "
+        line = (f"{max(rate, 0):,.0f}/s | stored {values['records_committed_total']:,} | "
                 f"delivered {values['records_delivered_total']:,} | "
                 f"waiting {values['output_lag_records']:,} | "
-                f"journal {values['journal_bytes'] / 1e6:,.1f} MB | clients {values['connections_open']} | "
-                f"stages {running}/{len(stages)}, {restarts} restarts")
+                f"disk {values['journal_bytes'] / 1e6:,.0f} MB | clients {values['connections_open']}")
+        return line + (f" | {down} stages down" if down else "") + (f" | {restarts} restarts" if restarts else "")
 
 
 def live(sluiced):
