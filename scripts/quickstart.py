@@ -6,6 +6,7 @@ by hand: a map of strings is all that a log is."""
 import argparse
 import ctypes
 import datetime
+import fcntl
 import json
 import os
 import re
@@ -104,6 +105,12 @@ class Sluiced:
         self.log = os.path.join(self.data, "sluiced.log")
         self.notify_path = os.path.join(self.data, "notify")
         os.makedirs(self.data, mode=0o700, exist_ok=True)
+        # Before anything of a running quickstart is touched: its log, its sockets.
+        self.lock = open(os.path.join(self.data, "quickstart.lock"), "w", encoding="utf-8")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed(f"another quickstart runs and uses {self.data}: stop that first") from None
         if os.path.exists(self.notify_path):
             os.unlink(self.notify_path)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -342,7 +349,11 @@ def main():
     signal.signal(signal.SIGTERM, interrupted)
     # A shell that starts this in the background ignores SIGINT for it; Ctrl-C must work all the same.
     signal.signal(signal.SIGINT, interrupted)
-    sluiced = Sluiced(arguments)
+    try:
+        sluiced = Sluiced(arguments)
+    except (Failed, OSError) as e:
+        print(f"\nquickstart: {e}", file=sys.stderr)
+        return 1
     status = 0
     try:
         run(sluiced, arguments.once)
