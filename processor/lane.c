@@ -13,7 +13,7 @@
 
 #define LANE_BATCH_MAX_BYTES (1ull << 30)
 #define LANE_BATCH_KEEP_BYTES (4u << 20)
-#define LANE_FULL_PLAIN_BYTES (8u << 20) /* a batch with so much is full */
+#define LANE_FULL_PLAIN_BYTES (8u << 20) /* a batch with so much is full: see full_bytes */
 #define LANE_FULL_CHUNKS 8192u
 #define LANE_TURN_CHUNKS 256u /* taken between two looks at the event loop */
 #define LANE_REPLY_WAIT_NS NS_PER_MS
@@ -39,10 +39,12 @@ struct lane {
 
     /* the batch that is collected */
     struct batch batches[2];
-    unsigned current;     /* of batches */
-    unsigned chunks;      /* entries taken into it, of any kind */
-    uint64_t plain_bytes; /* in its finished frames */
-    uint64_t first_ns;    /* when its first entry was taken; CLOCK_MONOTONIC */
+    unsigned current;       /* of batches */
+    unsigned chunks;        /* entries taken into it, of any kind */
+    uint64_t plain_bytes;   /* in its finished frames */
+    struct batch_mark mark; /* where the chunk that is converted is cut off if it is damaged */
+    uint64_t mark_plain;    /* plain_bytes there */
+    uint64_t first_ns;      /* when its first entry was taken; CLOCK_MONOTONIC */
     uint64_t first_received_ns, last_received_ns;
     uint64_t first_time_ns, last_time_ns;
     struct quarantine_list quarantine;
@@ -85,10 +87,19 @@ static int sink_commit(void *context, const struct frame_info *info, size_t byte
     return r;
 }
 
+/* What is in the batch now is there to stay: the frames that follow are this chunk's own. */
+static void sink_keep(void *context)
+{
+    struct lane *lane = context;
+
+    lane->mark = batch_mark(&lane->batches[lane->current]);
+    lane->mark_plain = lane->plain_bytes;
+}
+
 static int make_parts(struct lane *lane, struct err *err)
 {
     const struct lane_config *config = &lane->config;
-    const struct frame_sink sink = {sink_reserve, sink_commit, lane};
+    const struct frame_sink sink = {sink_reserve, sink_commit, sink_keep, lane};
     const struct writer_config writer = {
         .lane = config->index,
         .segment_bytes = config->segment_bytes,
@@ -303,15 +314,15 @@ static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const
 static int store_chunk(struct lane *lane, const struct chunk *chunk, enum ring_verdict *ret_verdict)
 {
     struct batch *batch = &lane->batches[lane->current];
-    struct batch_mark mark = batch_mark(batch);
-    uint64_t plain = lane->plain_bytes;
     struct convert_result result;
     struct err err = {0};
-    int r = convert_chunk(lane->converter, chunk, lane->builder, &result, &err);
+    int r;
 
+    sink_keep(lane);
+    r = convert_chunk(lane->converter, chunk, lane->builder, &result, &err);
     if (r < 0) {
-        batch_cut(batch, mark);
-        lane->plain_bytes = plain;
+        batch_cut(batch, lane->mark);
+        lane->plain_bytes = lane->mark_plain;
         if (r != -EBADMSG && r != -EFBIG && lane->chunks > 0)
             return r;
         *ret_verdict = RING_QUARANTINED;
@@ -404,10 +415,22 @@ static uint64_t collected_bytes(const struct lane *lane)
     return lane->plain_bytes + frame_builder_pending_bytes(lane->builder);
 }
 
+/*
+ * No more than a segment, but for a single chunk: a batch has its segment to itself where it is
+ * larger, and the present one goes only after the next one was made. Two that are each half of
+ * journal.total_limit would wait for each other for ever.
+ */
+static uint64_t full_bytes(const struct lane *lane)
+{
+    uint64_t segment = lane->config.segment_bytes;
+
+    return segment < LANE_FULL_PLAIN_BYTES ? segment : LANE_FULL_PLAIN_BYTES;
+}
+
 static bool is_full(const struct lane *lane)
 {
     return lane->full || lane->chunks >= LANE_FULL_CHUNKS ||
-           collected_bytes(lane) >= LANE_FULL_PLAIN_BYTES;
+           collected_bytes(lane) >= full_bytes(lane);
 }
 
 /* Takes from one ring. True: it took one. */
