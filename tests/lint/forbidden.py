@@ -51,7 +51,7 @@ LOG_CALL = re.compile(r"\blog_(?:debug|info|warn|error|fatal|panic|panic_at|writ
 PLAIN = [
     (re.compile(r"^[ \t]*#[ \t]*(?:ifdef|ifndef|if|elif)\b[^\n]*\b(?:UNIT_?)?TEST(?:ING|S)?\b", re.M),
      "no code that only tests see: take the dependency from outside instead"),
-    (re.compile(r"\btypedef\s+(?:struct|union)\b"), "no struct typedefs: write `struct x`"),
+    (re.compile(r"\btypedef\s+(?:struct|union)\b\s*\w*\s*(?:\{|\**\s*\w+\s*;)"), "no struct typedefs: write `struct x`"),
     (re.compile(r"\bpthread_create\s*\("), None),
 ]
 NOTES = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
@@ -144,7 +144,8 @@ SAMPLES = [
     ("shared code logs", {"shared/journal/a.c": "\nlog_warn(x);\n"}, [("shared/journal/a.c", 2)]),
     ("test code in the product", {"shipper/a.c": "#ifdef TEST\n#endif\n#if defined(UNIT_TESTING)\n#endif\n"},
      [("shipper/a.c", 1), ("shipper/a.c", 3)]),
-    ("typedef", {"shipper/a.h": "typedef struct a a;\n"}, [("shipper/a.h", 1)]),
+    ("typedef", {"shipper/a.h": "typedef struct a a;\ntypedef struct a (*a_fn)(int);\ntypedef struct {\nint b;\n} b;\n"},
+     [("shipper/a.h", 1), ("shipper/a.h", 3)]),
     ("thread", {"shipper/a.c": "pthread_create(a);\n", "tests/unit/b.c": "pthread_create(a);\n"},
      [("shipper/a.c", 1)]),
     ("notes", {"shipper/a.c": "/* TO" "DO later */\n"}, [("shipper/a.c", 1)]),
