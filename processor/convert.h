@@ -53,8 +53,8 @@ void converter_free(struct converter **converter);
 
 /*
  * Converts a chunk into `builder`, all of it or nothing: it calls frame_builder_chunk_begin and
- * _chunk_end, or on any error _chunk_abort (the caller then cuts its batch back to where it stood
- * before the call: frames given to the sink meanwhile hold only this chunk's records).
+ * _chunk_end, or on any error _chunk_abort. The caller then cuts its batch back to where it stood
+ * before the call, or to where the sink's `keep` came since (frame_builder.h).
  * Returns 0; -EBADMSG (corrupt: the chunk belongs into quarantine, err says why); -EFBIG (above
  * max_decompressed, or a record too large: quarantine too); -ENOMEM; or what the sink returned.
  */

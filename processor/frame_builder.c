@@ -277,6 +277,8 @@ static int flush_part(struct frame_builder *builder, enum part part)
         return r;
     for (size_t i = 0; i < builder->high; i++)
         drop_part(builder, i, part);
+    if (part == PART_EARLIER && builder->sink.keep != NULL)
+        builder->sink.keep(builder->sink.context);
     return 0;
 }
 

@@ -12,9 +12,10 @@
  * tag and peer share a group. A frame is at most FRAME_MAX_PLAIN_BYTES plain; a single larger
  * record gets a frame of its own.
  *
- * A chunk that turns out corrupt leaves no trace here: frames that go to the sink between
- * chunk_begin and chunk_end hold only that chunk's records (earlier ones are flushed alone first),
- * so the caller cuts its batch back to where it stood, and chunk_abort drops the rest.
+ * A chunk that turns out corrupt leaves no trace here, and no record of an earlier one is lost:
+ * the caller notes where its batch stands before the chunk; when records of earlier chunks must go
+ * out in the middle of it, they go alone, and the sink's `keep` tells the caller to note again.
+ * After chunk_abort the caller cuts its batch back to the note.
  *
  * Errors: -ENOMEM, -EFBIG (one record above FRAME_BUILDER_MAX_RECORD_BYTES), -EIO (codec), and
  * whatever the sink returns. After an error only chunk_abort, reset and free are allowed.
@@ -33,11 +34,13 @@ struct frame_builder;
 /*
  * Where frames go. reserve gives room for max_bytes payload bytes, valid until the next call, or
  * NULL (-ENOMEM). commit appends the frame whose payload is the first `bytes` of that room, and
- * returns 0 or -errno.
+ * returns 0 or -errno. keep says, between two frames of one chunk, that all frames so far hold
+ * earlier chunks' records only: an abort of this chunk must not cut them off. It may be NULL.
  */
 struct frame_sink {
     uint8_t *(*reserve)(void *context, size_t max_bytes);
     int (*commit)(void *context, const struct frame_info *info, size_t bytes);
+    void (*keep)(void *context);
     void *context;
 };
 

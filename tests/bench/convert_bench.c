@@ -164,7 +164,7 @@ static void run(const struct options *options, struct input *input)
                                             .self_host = "bench",
                                             .max_decompressed = (size_t)256 << 20};
     struct sink sink = {.room = NULL};
-    const struct frame_sink frame_sink = {reserve, commit, &sink};
+    const struct frame_sink frame_sink = {reserve, commit, NULL, &sink};
     struct frame_builder *builder = NULL;
     struct converter *converter = NULL;
     struct convert_result result;

@@ -172,6 +172,13 @@ static int commit(void *context, const struct frame_info *info, size_t bytes)
     return 0;
 }
 
+static void keep(void *context)
+{
+    struct frames *frames = context;
+
+    frames->kept = frames->count;
+}
+
 void frames_init(struct frames *frames)
 {
     memset(frames, 0, sizeof(*frames));
@@ -187,7 +194,7 @@ void frames_fini(struct frames *frames)
 
 struct frame_sink frames_sink(struct frames *frames)
 {
-    return (struct frame_sink){reserve, commit, frames};
+    return (struct frame_sink){reserve, commit, keep, frames};
 }
 
 void frames_cut(struct frames *frames, size_t count)

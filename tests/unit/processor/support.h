@@ -43,7 +43,8 @@ struct frames {
     struct frame_info infos[256];
     size_t ends[256]; /* of the plain bytes */
     size_t count;
-    int fail; /* commit returns it */
+    size_t kept; /* where an aborted chunk is to be cut off */
+    int fail;    /* commit returns it */
 };
 
 void frames_init(struct frames *frames);
