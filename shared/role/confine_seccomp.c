@@ -241,7 +241,8 @@ static int add_memory(scmp_filter_ctx filter)
 
 static int add_narrow(scmp_filter_ctx filter)
 {
-    static const uint64_t ioctls[] = {FIONREAD, FIONBIO, TCGETS};
+    /* TIOCOUTQ is also SIOCOUTQ: what a socket has not sent yet. */
+    static const uint64_t ioctls[] = {FIONREAD, FIONBIO, TCGETS, TIOCOUTQ};
     static const uint64_t prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE};
     int r = 0;
 

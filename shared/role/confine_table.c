@@ -23,6 +23,7 @@ static const struct confine_row rows[] = {
                 {.base = CONFINE_DATA, .writable = true, .path = "quarantine"},
                 {.base = CONFINE_DATA, .path = "lanes"},
                 {.base = CONFINE_DATA, .path = "cursors"},
+                {.base = CONFINE_DATA, .path = "backup"}, /* its size, for journal.total_limit */
             },
     },
     {
