@@ -49,3 +49,8 @@ void budget_end_finish(struct budget *budget)
 {
     budget->finisher = 0;
 }
+
+bool budget_may_end_finish(const struct budget *budget)
+{
+    return budget->used <= budget->shared;
+}

@@ -45,5 +45,7 @@ void budget_give(struct budget *budget, struct budget_share *share, size_t bytes
 /* The connection that holds `bytes` already becomes the finisher, or is it no more. */
 void budget_begin_finish(struct budget *budget, size_t bytes);
 void budget_end_finish(struct budget *budget);
+/* True where all that is in use would fit into the shared part. */
+bool budget_may_end_finish(const struct budget *budget);
 
 #endif

@@ -1,3 +1,4 @@
+# receiver: the stage that speaks with clients (sluice-receiver).
 
 noinst_LIBRARIES += libreceiver.a
 libreceiver_a_SOURCES = \

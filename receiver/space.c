@@ -42,6 +42,16 @@ void space_end_finish(struct connection *c)
     intake->memory_came = true;
 }
 
+/*
+ * The finisher has finished a message. What it holds of the next one passes to the shared part; it
+ * stays the finisher where that has no room, or the budget would be passed bit by bit.
+ */
+static void end_finish_if_it_fits(struct connection *c)
+{
+    if (is_finisher(c) && budget_may_end_finish(&c->intake->budget))
+        space_end_finish(c);
+}
+
 static bool has(const struct connection *c, size_t bytes)
 {
     return budget_has(&c->intake->budget, &c->peer->share, bytes);
@@ -171,22 +181,44 @@ bool space_find(struct connection *c, struct space *ret)
 
 int space_keep(struct connection *c, struct slice bytes, bool progress)
 {
-    if (progress)
-        space_end_finish(c);
     if (take(c, bytes.n) < 0)
         return -ENOMEM;
     memcpy(c->buffer.p, bytes.p, bytes.n);
     c->tail = bytes.n;
+    if (progress)
+        end_finish_if_it_fits(c);
     return 0;
+}
+
+/* Moves what is left into a smaller buffer, where one does. */
+static void shrink(struct connection *c)
+{
+    struct pool_buffer large = c->buffer;
+    size_t head = c->head, left = c->tail - c->head;
+
+    if (pool_class(c->intake->pool, left) > large.bytes / 4)
+        return;
+    c->buffer = (struct pool_buffer){0};
+    if (take(c, left) < 0) {
+        c->buffer = large;
+        return;
+    }
+    memcpy(c->buffer.p, large.p + head, left);
+    c->tail = left;
+    budget_give(&c->intake->budget, &c->peer->share, large.bytes, is_finisher(c));
+    pool_give(c->intake->pool, &large);
 }
 
 void space_consumed(struct connection *c, size_t done)
 {
-    if (done > 0)
-        space_end_finish(c);
     c->head += done;
-    if (c->head == c->tail)
+    if (c->head == c->tail) {
         space_release(c);
-    else if (done > 0 && c->tail - c->head <= MOVE_BYTES)
+    } else if (is_finisher(c) && done > 0) {
+        shrink(c);
+    } else if (done > 0 && c->tail - c->head <= MOVE_BYTES) {
         move_to_front(c);
+    }
+    if (done > 0)
+        end_finish_if_it_fits(c);
 }

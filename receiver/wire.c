@@ -154,7 +154,7 @@ static void skip_fast(const uint8_t *p, size_t n, struct wire_skip *skip)
             values--;
         } else if (b < 0x90) {
             at++;
-            values += 2u * (b & 0x0fu) - 1;
+            values += 2ull * (b & 0x0fu) - 1;
         } else if (b < 0xa0) {
             at++;
             values += (b & 0x0fu) - 1ull;
