@@ -342,12 +342,16 @@ int reader_seek(struct journal_reader *reader, uint64_t sequence, uint32_t index
 {
     struct segment_header header;
     struct segment_list list;
-    uint64_t number = 0;
+    struct lane_state state;
+    uint64_t number = 0, last = 0;
     int r = segment_list_read(reader->disk, &list, err);
 
     if (r < 0)
         return r;
-    for (size_t i = 0; i < list.count; i++) {
+    /* A later segment may be given up yet, and the batch come into the present one. */
+    if (lane_page_read(reader->page, &state))
+        last = state.segment;
+    for (size_t i = 0; i < list.count && list.numbers[i] <= last; i++) {
         r = open_header(reader, list.numbers[i], NULL, &header);
         if (r < 0 && r != -ENODATA) {
             segment_list_fini(&list);

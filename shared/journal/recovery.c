@@ -173,6 +173,11 @@ int recovery_warm(const struct recovery *recovery, const struct writer_position 
         r = load_batches(&scan, 0, position->end, false);
     result.position = *position;
     scan_fini(&scan);
+    /* Gone or damaged: that costs the window, and the next batch begins a new segment. */
+    if (r == -ENOENT || r == -ENODATA)
+        r = 0;
+    if (scan.count == 0)
+        result.totals.records_committed = position->records;
     if (r < 0)
         return err_errno(err, -r, "cannot read segment %" PRIu64, position->segment);
     *ret_result = result;
@@ -430,6 +435,8 @@ static int recover_last(struct scan *scan, uint64_t highest)
     result->position = before;
     result->position.records =
         scan->count > 0 ? result->totals.records_committed : scan->header.records_before;
+    if (scan->count == 0) /* no commit record is left that says so */
+        result->totals.records_committed = scan->header.records_before;
     result->next_sequence =
         scan->count > 0 ? scan->found[scan->count - 1].sequence + 1 : scan->header.first_sequence;
     r = keep_tail(scan->recovery, scan->file, scan->header.number, scan->valid_end, scan->size,

@@ -72,6 +72,31 @@ void writer_renew(struct journal_writer *writer, const struct writer_position *p
     writer->last_number = highest_number(writer);
 }
 
+/*
+ * Removes the segments behind the position for certain: a predecessor made them and published
+ * nothing in them. A header among them says that its segment follows ours where it ended then; once
+ * ours goes on behind that, a reader or a cold recovery that believes it would lose what we add.
+ */
+static int drop_later(struct journal_writer *writer)
+{
+    const struct disk_ops *ops = writer->disk->ops;
+    struct segment_list list;
+    int r = segment_list_read(writer->disk, &list, NULL);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < list.count && r == 0; i++) {
+        char name[SEGMENT_NAME_BYTES];
+
+        if (list.numbers[i] <= writer->position.segment)
+            continue;
+        segment_name(list.numbers[i], name);
+        r = ops->remove(writer->disk, name);
+    }
+    segment_list_fini(&list);
+    return r < 0 ? r : ops->sync_folder(writer->disk);
+}
+
 void writer_resume(struct journal_writer *writer, const struct writer_position *position)
 {
     const struct disk_ops *ops = writer->disk->ops;
@@ -82,6 +107,11 @@ void writer_resume(struct journal_writer *writer, const struct writer_position *
     writer_renew(writer, position);
     if (position->segment == 0)
         return;
+    if (drop_later(writer) < 0) {
+        writer->counts.errors++;
+        return;
+    }
+    writer->last_number = position->segment;
     segment_name(position->segment, name);
     file = ops->open(writer->disk, name, DISK_WRITE);
     if (file < 0)

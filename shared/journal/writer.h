@@ -44,8 +44,9 @@ int writer_new(struct disk *disk, const struct writer_config *config,
 void writer_free(struct journal_writer **writer);
 
 /*
- * Goes on in segment `position.segment` behind `position.end` (warm start): what lies behind is
- * cut off and the segment made whole again. Where that fails, the next commit begins a new segment.
+ * Goes on in segment `position.segment` behind `position.end`: what lies behind is cut off, later
+ * segments are removed, and the segment is made whole again. Where that fails, the next commit
+ * begins a new segment.
  */
 void writer_resume(struct journal_writer *writer, const struct writer_position *position);
 

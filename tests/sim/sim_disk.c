@@ -33,11 +33,17 @@ struct entry {
     struct node *durable; /* what the name leads to after a power cut */
 };
 
-struct sim_disk {
-    struct disk disk;
+struct folder {
     struct sim_machine *machine;
     struct entry entries[SIM_FILES];
     unsigned entry_count;
+    unsigned views;
+};
+
+struct sim_disk {
+    struct disk disk;
+    struct folder *folder;
+    struct sim_process *process;
     struct node *open[SIM_FILES];
 };
 
@@ -86,6 +92,8 @@ static void resize(struct content *content, uint64_t size)
 
 static void put(struct content *content, uint64_t offset, const uint8_t *p, size_t n)
 {
+    if (n == 0)
+        return;
     if (offset + n > content->size)
         resize(content, offset + n);
     memcpy(content->bytes + offset, p, n);
@@ -156,16 +164,25 @@ static struct node *hold(struct node *node)
  * Counts an operation. 0: go on; 1: the process dies in the middle of it; negative: it fails, or
  * the process is dead.
  */
-static int step(struct sim_machine *machine)
+static int step(struct sim_disk *d)
 {
-    if (machine->crashed)
+    struct sim_machine *machine = d->folder->machine;
+    struct sim_process *process = d->process;
+
+    if (process->crashed)
         return -EIO;
     machine->operations++;
-    if (machine->operations == machine->crash_at) {
-        machine->crashed = true;
+    process->operations++;
+    if (process->operations == process->crash_at) {
+        process->crashed = true;
         return 1;
     }
-    if (machine->operations == machine->fail_at)
+    if (machine->fail_at > 0 && machine->operations >= machine->fail_at &&
+        machine->operations - machine->fail_at <
+            (machine->fail_count == 0 ? 1 : machine->fail_count))
+        return -machine->fail_with;
+    if (machine->fail_per_mille > 0 &&
+        sim_random_below(machine->random, 1000) < machine->fail_per_mille)
         return -machine->fail_with;
     return 0;
 }
@@ -177,22 +194,30 @@ static struct sim_disk *sim(struct disk *disk)
 
 static struct entry *find(struct sim_disk *disk, const char *name)
 {
-    for (unsigned i = 0; i < disk->entry_count; i++) {
-        if (strcmp(disk->entries[i].name, name) == 0)
-            return &disk->entries[i];
+    struct folder *folder = disk->folder;
+
+    for (unsigned i = 0; i < folder->entry_count; i++) {
+        if (strcmp(folder->entries[i].name, name) == 0)
+            return &folder->entries[i];
     }
     return NULL;
 }
 
 static struct entry *find_or_add(struct sim_disk *disk, const char *name)
 {
+    struct folder *folder = disk->folder;
     struct entry *entry = find(disk, name);
 
     if (entry != NULL)
         return entry;
-    if (disk->entry_count == SIM_FILES || strlen(name) >= SIM_NAME_BYTES)
+    for (unsigned i = 0; entry == NULL && i < folder->entry_count; i++) {
+        if (folder->entries[i].seen == NULL && folder->entries[i].durable == NULL)
+            entry = &folder->entries[i];
+    }
+    if (strlen(name) >= SIM_NAME_BYTES || (entry == NULL && folder->entry_count == SIM_FILES))
         abort();
-    entry = &disk->entries[disk->entry_count++];
+    if (entry == NULL)
+        entry = &folder->entries[folder->entry_count++];
     *entry = (struct entry){0};
     memcpy(entry->name, name, strlen(name) + 1);
     return entry;
@@ -206,14 +231,14 @@ static int sim_open(struct disk *disk, const char *name, enum disk_open how)
     struct entry *entry = find(d, name);
     bool there = entry != NULL && entry->seen != NULL;
 
-    if (d->machine->crashed)
+    if (d->process->crashed)
         return -EIO;
     if (there && how == DISK_FRESH)
         return -EEXIST;
     if (!there && (how == DISK_READ || how == DISK_WRITE))
         return -ENOENT;
     if (!there) {
-        int r = step(d->machine);
+        int r = step(d);
 
         if (r != 0)
             return r < 0 ? r : -EIO;
@@ -245,9 +270,9 @@ static ssize_t sim_pread(struct disk *disk, int file, void *p, size_t n, uint64_
     struct sim_disk *d = sim(disk);
     const struct content *content = &d->open[file]->seen;
 
-    if (d->machine->crashed)
+    if (d->process->crashed)
         return -EIO;
-    if (offset >= content->size)
+    if (offset >= content->size || n == 0)
         return 0;
     if (n > content->size - offset)
         n = content->size - offset;
@@ -255,17 +280,33 @@ static ssize_t sim_pread(struct disk *disk, int file, void *p, size_t n, uint64_
     return (ssize_t)n;
 }
 
+/* The file is about to have `size` bytes, at least. */
+static int take_space(struct sim_disk *d, const struct node *node, uint64_t size)
+{
+    struct sim_machine *machine = d->folder->machine;
+    uint64_t more = size > node->seen.size ? size - node->seen.size : 0;
+
+    if (more > 0 && machine->full_bytes > 0 && machine->used_bytes + more > machine->full_bytes)
+        return -ENOSPC;
+    machine->used_bytes += more;
+    return 0;
+}
+
 static int sim_pwrite(struct disk *disk, int file, const void *p, size_t n, uint64_t offset)
 {
     struct sim_disk *d = sim(disk);
     struct node *node = d->open[file];
     struct change change = {CHANGE_WRITE, offset, NULL, n};
-    int r = step(d->machine);
+    int r = step(d);
 
+    if (r == 0)
+        r = take_space(d, node, offset + n);
     if (r != 0) /* any beginning of it may have reached the page cache */
-        change.n = sim_random_below(d->machine->random, n + 1);
-    if (r < 0 && d->machine->crashed)
+        change.n = sim_random_below(d->folder->machine->random, n + 1);
+    if (r < 0 && d->process->crashed)
         return r;
+    if (r != 0 && offset + change.n > node->seen.size)
+        change.n = 0; /* a file grows by whole writes only: its size is counted */
     if (change.n > 0) {
         change.bytes = malloc(change.n);
         if (change.bytes == NULL)
@@ -281,9 +322,9 @@ static int sim_datasync(struct disk *disk, int file)
 {
     struct sim_disk *d = sim(disk);
     struct node *node = d->open[file];
-    int r = step(d->machine);
+    int r = step(d);
 
-    if (r < 0 && d->machine->crashed)
+    if (r < 0 && d->process->crashed)
         return r;
     if (r != 0) {
         /* Some of it reached the disk; the rest is clean in the page cache and lost. */
@@ -291,12 +332,15 @@ static int sim_datasync(struct disk *disk, int file)
             if (node->changes[i].kind == CHANGE_SIZE)
                 apply(&node->durable, &node->changes[i]);
             else
-                apply_torn(&node->durable, &node->changes[i], d->machine->random);
+                apply_torn(&node->durable, &node->changes[i], d->folder->machine->random);
         }
         if (r < 0)
             forget_changes(node);
         return r < 0 ? r : -EIO;
     }
+    d->folder->machine->syncs++;
+    if (d->folder->machine->lies)
+        return 0;
     for (size_t i = 0; i < node->change_count; i++)
         apply(&node->durable, &node->changes[i]);
     forget_changes(node);
@@ -308,14 +352,14 @@ static int change_size(struct disk *disk, int file, uint64_t size)
     struct sim_disk *d = sim(disk);
     struct node *node = d->open[file];
     struct change change = {CHANGE_SIZE, size, NULL, 0};
-    int r = step(d->machine);
+    int r = step(d);
 
     if (r != 0)
         return r < 0 ? r : -EIO;
-    if (size > node->seen.size && d->machine->full_bytes > 0 &&
-        d->machine->used_bytes + (size - node->seen.size) > d->machine->full_bytes)
+    if (take_space(d, node, size) < 0)
         return -ENOSPC;
-    d->machine->used_bytes += size - node->seen.size;
+    if (size < node->seen.size)
+        d->folder->machine->used_bytes -= node->seen.size - size;
     note_change(node, change);
     apply(&node->seen, &change);
     return 0;
@@ -324,7 +368,7 @@ static int change_size(struct disk *disk, int file, uint64_t size)
 static int sim_allocate(struct disk *disk, int file, uint64_t size)
 {
     if (size <= sim(disk)->open[file]->seen.size)
-        return sim(disk)->machine->crashed ? -EIO : 0;
+        return sim(disk)->process->crashed ? -EIO : 0;
     return change_size(disk, file, size);
 }
 
@@ -335,7 +379,7 @@ static int sim_truncate(struct disk *disk, int file, uint64_t size)
 
 static int64_t sim_size(struct disk *disk, int file)
 {
-    return sim(disk)->machine->crashed ? -EIO : (int64_t)sim(disk)->open[file]->seen.size;
+    return sim(disk)->process->crashed ? -EIO : (int64_t)sim(disk)->open[file]->seen.size;
 }
 
 static int sim_remove(struct disk *disk, const char *name)
@@ -345,11 +389,11 @@ static int sim_remove(struct disk *disk, const char *name)
     int r;
 
     if (entry == NULL || entry->seen == NULL)
-        return d->machine->crashed ? -EIO : -ENOENT;
-    r = step(d->machine);
+        return d->process->crashed ? -EIO : -ENOENT;
+    r = step(d);
     if (r != 0)
         return r < 0 ? r : -EIO;
-    d->machine->used_bytes -= entry->seen->seen.size;
+    d->folder->machine->used_bytes -= entry->seen->seen.size;
     release(entry->seen);
     entry->seen = NULL;
     return 0;
@@ -363,12 +407,14 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
     int r;
 
     if (source == NULL || source->seen == NULL)
-        return d->machine->crashed ? -EIO : -ENOENT;
-    r = step(d->machine);
+        return d->process->crashed ? -EIO : -ENOENT;
+    r = step(d);
     if (r != 0)
         return r < 0 ? r : -EIO;
     target = find_or_add(d, to);
     source = find(d, from);
+    if (target->seen != NULL)
+        d->folder->machine->used_bytes -= target->seen->seen.size;
     release(target->seen);
     target->seen = source->seen;
     source->seen = NULL;
@@ -386,12 +432,12 @@ static void settle_name(struct entry *entry)
 static int sim_sync_folder(struct disk *disk)
 {
     struct sim_disk *d = sim(disk);
-    int r = step(d->machine);
+    int r = step(d);
 
     if (r != 0)
         return r < 0 ? r : -EIO;
-    for (unsigned i = 0; i < d->entry_count; i++)
-        settle_name(&d->entries[i]);
+    for (unsigned i = 0; i < d->folder->entry_count; i++)
+        settle_name(&d->folder->entries[i]);
     return 0;
 }
 
@@ -399,10 +445,10 @@ static int sim_list(struct disk *disk, int (*each)(void *context, const char *na
 {
     struct sim_disk *d = sim(disk);
 
-    if (d->machine->crashed)
+    if (d->process->crashed)
         return -EIO;
-    for (unsigned i = 0; i < d->entry_count; i++) {
-        int r = d->entries[i].seen == NULL ? 0 : each(context, d->entries[i].name);
+    for (unsigned i = 0; i < d->folder->entry_count; i++) {
+        int r = d->folder->entries[i].seen == NULL ? 0 : each(context, d->folder->entries[i].name);
 
         if (r != 0)
             return r;
@@ -415,8 +461,8 @@ static int64_t sim_usage(struct disk *disk)
     struct sim_disk *d = sim(disk);
     int64_t sum = 0;
 
-    for (unsigned i = 0; i < d->entry_count; i++)
-        sum += d->entries[i].seen == NULL ? 0 : (int64_t)d->entries[i].seen->seen.size;
+    for (unsigned i = 0; i < d->folder->entry_count; i++)
+        sum += d->folder->entries[i].seen == NULL ? 0 : (int64_t)d->folder->entries[i].seen->seen.size;
     return sum;
 }
 
@@ -433,9 +479,12 @@ static void sim_free(struct disk *disk)
     struct sim_disk *d = sim(disk);
 
     close_all(d);
-    for (unsigned i = 0; i < d->entry_count; i++) {
-        release(d->entries[i].seen);
-        release(d->entries[i].durable);
+    if (--d->folder->views == 0) {
+        for (unsigned i = 0; i < d->folder->entry_count; i++) {
+            release(d->folder->entries[i].seen);
+            release(d->folder->entries[i].durable);
+        }
+        free(d->folder);
     }
     free(d);
 }
@@ -457,21 +506,38 @@ static const struct disk_ops sim_ops = {
     .free = sim_free,
 };
 
-struct disk *sim_disk_new(struct sim_machine *machine)
+static struct disk *view_new(struct folder *folder, struct sim_process *process)
 {
     struct sim_disk *d = calloc(1, sizeof(*d));
 
     if (d == NULL)
         abort();
     d->disk.ops = &sim_ops;
-    d->machine = machine;
+    d->folder = folder;
+    d->process = process;
+    folder->views++;
     return &d->disk;
+}
+
+struct disk *sim_disk_new(struct sim_machine *machine)
+{
+    struct folder *folder = calloc(1, sizeof(*folder));
+
+    if (folder == NULL)
+        abort();
+    folder->machine = machine;
+    return view_new(folder, &machine->process);
+}
+
+struct disk *sim_disk_view(struct disk *disk, struct sim_process *process)
+{
+    return view_new(sim(disk)->folder, process);
 }
 
 void sim_disk_reboot(struct disk *disk)
 {
     close_all(sim(disk));
-    sim(disk)->machine->crashed = false;
+    sim(disk)->process->crashed = false;
 }
 
 /* What a file holds after the cut: any subset of its unsynced changes, torn. */
@@ -495,11 +561,12 @@ static void cut_node(struct node *node, struct sim_random *random)
 void sim_disk_power_cut(struct disk *disk)
 {
     struct sim_disk *d = sim(disk);
-    struct sim_random *random = d->machine->random;
+    struct sim_random *random = d->folder->machine->random;
 
+    d->folder->machine->used_bytes -= (uint64_t)sim_usage(disk);
     sim_disk_reboot(disk);
-    for (unsigned i = 0; i < d->entry_count; i++) {
-        struct entry *entry = &d->entries[i];
+    for (unsigned i = 0; i < d->folder->entry_count; i++) {
+        struct entry *entry = &d->folder->entries[i];
 
         if (entry->seen != entry->durable && sim_random_chance(random, 50)) {
             release(entry->seen);
@@ -509,7 +576,7 @@ void sim_disk_power_cut(struct disk *disk)
         if (entry->seen != NULL)
             cut_node(entry->seen, random);
     }
-    d->machine->used_bytes = (uint64_t)sim_usage(disk);
+    d->folder->machine->used_bytes += (uint64_t)sim_usage(disk);
 }
 
 int sim_disk_damage(struct disk *disk, const char *name, uint64_t offset, uint8_t xor)
@@ -529,4 +596,14 @@ int64_t sim_disk_file_size(struct disk *disk, const char *name)
     struct entry *entry = find(sim(disk), name);
 
     return entry == NULL || entry->seen == NULL ? -ENOENT : (int64_t)entry->seen->seen.size;
+}
+
+unsigned sim_disk_files(struct disk *disk)
+{
+    struct folder *folder = sim(disk)->folder;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < folder->entry_count; i++)
+        count += folder->entries[i].seen != NULL;
+    return count;
 }
