@@ -11,8 +11,8 @@
 #include "shared/base/fd.h"
 #include "shared/base/log.h"
 
-#define LISTENERS_MAX    16u
-#define EVENTS_PER_TURN  256
+#define LISTENERS_MAX 16u
+#define EVENTS_PER_TURN 256
 #define ACCEPTS_PER_TURN 64u
 /* Verdicts per settle; an ack is a system call. */
 #define VERDICTS_PER_TURN 1024u
@@ -23,7 +23,7 @@
 #define ACCEPT_DELAY_NS (100 * NS_PER_MS)
 /* How long a peer may take to end after we have shut our side. */
 #define HALF_CLOSED_NS (1 * NS_PER_S)
-#define LINGER_NS      (2 * NS_PER_S)
+#define LINGER_NS (2 * NS_PER_S)
 /* How long acks are waited for and kept for a peer that has ended its side. */
 #define ANSWERING_NS (300 * NS_PER_S)
 /* Rings and memory that were not used for so long are given back. */
@@ -162,8 +162,8 @@ static void watch_listeners(struct clients *clients)
     bool on = may_accept(clients);
 
     for (unsigned i = 0; i < clients->listener_count; i++) {
-        int r = listener_watch(&clients->listeners[i], clients->intake.epoll, LISTENER_DATA | i,
-                               on);
+        int r =
+            listener_watch(&clients->listeners[i], clients->intake.epoll, LISTENER_DATA | i, on);
 
         if (r < 0)
             log_error("cannot watch a listening socket: %s", strerror(-r));

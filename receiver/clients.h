@@ -22,9 +22,9 @@
 struct clients;
 
 struct clients_setup {
-    struct producer *producer;   /* borrowed */
-    struct status_slot *status;  /* borrowed */
-    struct slice server_host;    /* borrowed */
+    struct producer *producer;                  /* borrowed */
+    struct status_slot *status;                 /* borrowed */
+    struct slice server_host;                   /* borrowed */
     struct slice (*shared_key)(void *argument); /* asked at each handshake; empty: none */
     void *argument;
     size_t max_chunk;

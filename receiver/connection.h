@@ -67,9 +67,9 @@ enum connection_pause {
 
 /* What all connections share. clients.c fills it in. */
 struct intake {
-    struct producer *producer;   /* borrowed */
-    struct status_slot *status;  /* borrowed */
-    struct slice server_host;    /* borrowed */
+    struct producer *producer;                  /* borrowed */
+    struct status_slot *status;                 /* borrowed */
+    struct slice server_host;                   /* borrowed */
     struct slice (*shared_key)(void *argument); /* empty: no handshake */
     void *argument;
     size_t max_chunk;
@@ -80,8 +80,8 @@ struct intake {
     struct peers *peers;
     struct pool *pool;
     struct budget budget;
-    uint8_t *scratch;             /* CONNECTION_READ_BYTES */
-    struct connection *finisher;  /* may use the reserve of the budget */
+    uint8_t *scratch;                      /* CONNECTION_READ_BYTES */
+    struct connection *finisher;           /* may use the reserve of the budget */
     struct list states[CONNECTION_STATES]; /* by time of entering, READY by last activity */
     struct list ring_waiters[PRODUCER_LANES];
     struct list memory_waiters;

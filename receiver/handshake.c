@@ -17,8 +17,9 @@ static_assert(HANDSHAKE_PONG_MAX >=
               "the longest PONG fits");
 
 /* ["HELO", {"nonce": bin16, "auth": bin0, "keepalive": true}] */
-static const uint8_t helo_head[] = {0x92, 0xa4, 'H', 'E', 'L', 'O', 0x83, 0xa5,
-                                    'n',  'o',  'n', 'c', 'e', 0xc4, HANDSHAKE_NONCE_BYTES};
+static const uint8_t helo_head[] = {0x92, 0xa4, 'H',  'E',  'L',
+                                    'O',  0x83, 0xa5, 'n',  'o',
+                                    'n',  'c',  'e',  0xc4, HANDSHAKE_NONCE_BYTES};
 static const uint8_t helo_tail[] = {0xa4, 'a', 'u', 't', 'h', 0xc4, 0x00, 0xa9, 'k',
                                     'e',  'e', 'p', 'a', 'l', 'i',  'v',  'e',  0xc3};
 

@@ -40,9 +40,9 @@ struct handshake_terms {
 };
 
 struct handshake_outcome {
-    size_t bytes;       /* of the PING; what follows belongs to the first message */
+    size_t bytes;             /* of the PING; what follows belongs to the first message */
     struct slice client_host; /* into the caller's bytes */
-    const char *reason; /* REFUSED: also the PONG's text. BROKEN. */
+    const char *reason;       /* REFUSED: also the PONG's text. BROKEN. */
     uint8_t pong[HANDSHAKE_PONG_MAX];
     size_t pong_bytes;
 };

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 struct listener {
-    int fd;    /* borrowed */
+    int fd; /* borrowed */
     bool watched;
 };
 

@@ -2,12 +2,15 @@
 
 noinst_LIBRARIES += libreceiver.a
 libreceiver_a_SOURCES = \
+	receiver/answers.c \
+	receiver/answers.h \
 	receiver/budget.c \
 	receiver/budget.h \
 	receiver/clients.c \
 	receiver/clients.h \
 	receiver/connection.c \
 	receiver/connection.h \
+	receiver/connection_internal.h \
 	receiver/forward_frame.c \
 	receiver/forward_frame.h \
 	receiver/handshake.c \
@@ -15,6 +18,8 @@ libreceiver_a_SOURCES = \
 	receiver/list.h \
 	receiver/listener.c \
 	receiver/listener.h \
+	receiver/messages.c \
+	receiver/messages.h \
 	receiver/outbox.c \
 	receiver/outbox.h \
 	receiver/peers.c \

@@ -24,8 +24,7 @@ static ssize_t send_some(int fd, const uint8_t *p, size_t n)
     return errno == EAGAIN ? 0 : -errno;
 }
 
-int outbox_send(struct outbox *outbox, int fd, struct slice message,
-                const struct outbox_mark *mark)
+int outbox_send(struct outbox *outbox, int fd, struct slice message, const struct outbox_mark *mark)
 {
     struct outbox_item *item;
     ssize_t sent = 0;

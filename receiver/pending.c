@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SLOTS  64u
+#define FIRST_SLOTS 64u
 #define INLINE_BYTES 40u
 
 struct wait {
@@ -25,7 +25,7 @@ struct pending {
     size_t slots;
     size_t max;
     size_t head, tail;
-    uint64_t last; /* the highest position pushed */
+    uint64_t last;  /* the highest position pushed */
     uint8_t *spent; /* a long id that was handed out last */
 };
 

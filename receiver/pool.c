@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #define SMALLEST_BYTES 4096u
-#define MAPPED_BYTES   (128u << 10) /* from here on a buffer is a mapping */
-#define CLASSES        32u
+#define MAPPED_BYTES (128u << 10) /* from here on a buffer is a mapping */
+#define CLASSES 32u
 
 /* A kept buffer holds the link to the next one of its class in its first bytes. */
 struct kept {
@@ -46,7 +46,7 @@ static unsigned class_of(const struct pool *pool, size_t bytes)
 
     while (((size_t)SMALLEST_BYTES << class) < bytes &&
            ((size_t)SMALLEST_BYTES << class) < pool->largest)
-        class++;
+        class ++;
     return class;
 }
 

@@ -20,12 +20,12 @@ struct end_list {
 struct lane {
     struct ring *ring;
     int door;
-    bool dirty; /* written since the last publication */
-    bool used;  /* written since its pages were given back */
-    bool slept; /* the processor was told to ring */
-    bool blocked; /* a chunk waits; none overtakes it until producer_retry */
-    uint64_t want; /* room that the first in the queue waits for; 0: nobody */
-    uint64_t position; /* end of the last entry */
+    bool dirty;              /* written since the last publication */
+    bool used;               /* written since its pages were given back */
+    bool slept;              /* the processor was told to ring */
+    bool blocked;            /* a chunk waits; none overtakes it until producer_retry */
+    uint64_t want;           /* room that the first in the queue waits for; 0: nobody */
+    uint64_t position;       /* end of the last entry */
     uint64_t quiet_since_ns; /* 0: used since producer_idle looked last */
     struct pending *pending;
     struct end_list ends;
@@ -66,8 +66,8 @@ int producer_new(const struct producer_setup *setup, struct producer **ret_produ
     producer->incarnation = setup->incarnation;
     producer->lanes = setup->lanes;
     for (unsigned i = 0; i < setup->lanes; i++) {
-        int r = lane_open(&producer->lane[i], setup->rings[i], setup->doors[i],
-                          setup->incarnation, err);
+        int r = lane_open(&producer->lane[i], setup->rings[i], setup->doors[i], setup->incarnation,
+                          err);
 
         if (r < 0) {
             err_prefix(err, "lane %u", i);
@@ -269,8 +269,7 @@ static void write_chunk(uint8_t *p, const struct ring_entry *entry,
     memset(p, 0, (size_t)(end - p));
 }
 
-int producer_put(struct producer *producer, const struct producer_chunk *chunk,
-                 unsigned *ret_lane)
+int producer_put(struct producer *producer, const struct producer_chunk *chunk, unsigned *ret_lane)
 {
     const struct forward_message *message = chunk->message;
     struct hash128 key = {0};

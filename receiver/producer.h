@@ -64,8 +64,7 @@ struct producer_chunk {
  * 0; -EAGAIN: no room now, wait for that lane; -EMSGSIZE: it is larger than the ring ever takes;
  * -ENOMEM.
  */
-int producer_put(struct producer *producer, const struct producer_chunk *chunk,
-                 unsigned *ret_lane);
+int producer_put(struct producer *producer, const struct producer_chunk *chunk, unsigned *ret_lane);
 
 /*
  * After -EAGAIN every chunk for that lane gets it, so that a small one does not overtake a large

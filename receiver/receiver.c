@@ -13,7 +13,7 @@
 
 /* A turn goes on while sockets are ready, but the control socket is not kept waiting. */
 #define ROUNDS_PER_TURN 16u
-#define TURN_NS         (5 * NS_PER_MS)
+#define TURN_NS (5 * NS_PER_MS)
 
 struct receiver {
     struct role_context *context; /* borrowed */

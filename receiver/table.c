@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define FIRST_SLOTS 64u
-#define NO_SLOT     UINT32_MAX
+#define NO_SLOT UINT32_MAX
 
 struct slot {
     void *member;

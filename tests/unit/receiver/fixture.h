@@ -5,12 +5,15 @@
 #ifndef TESTS_UNIT_RECEIVER_FIXTURE_H
 #define TESTS_UNIT_RECEIVER_FIXTURE_H
 
+/* cmocka's header wants these before it. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdbool.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +70,8 @@ static inline void fixture_add(struct fixture *fixture, const char *line)
     }
     assert_int_equal(sscanf(line, "chunk %lu %15s %15s %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu",
                             &m->end, m->carrier, m->compression, &m->signal, &m->declared,
-                            &m->tag_at, &m->tag_n, &m->id_at, &m->id_n, &m->option_at,
-                            &m->option_n, &m->payload_at, &m->payload_n),
+                            &m->tag_at, &m->tag_n, &m->id_at, &m->id_n, &m->option_at, &m->option_n,
+                            &m->payload_at, &m->payload_n),
                      13);
 }
 

@@ -133,14 +133,14 @@ static void turn(struct rig *rig)
 }
 
 /* Turns until the condition holds. */
-#define TURN_UNTIL(rig, condition)                                                                 \
-    do {                                                                                           \
-        uint64_t give_up_ns = clock_monotonic_ns() + PATIENCE_NS;                                  \
-        while (!(condition)) {                                                                     \
-            if (clock_monotonic_ns() > give_up_ns)                                                 \
-                fail_msg("never: %s", #condition);                                                 \
-            turn(rig);                                                                             \
-        }                                                                                          \
+#define TURN_UNTIL(rig, condition)                                \
+    do {                                                          \
+        uint64_t give_up_ns = clock_monotonic_ns() + PATIENCE_NS; \
+        while (!(condition)) {                                    \
+            if (clock_monotonic_ns() > give_up_ns)                \
+                fail_msg("never: %s", #condition);                \
+            turn(rig);                                            \
+        }                                                         \
     } while (0)
 
 /* ---- the processor ---- */
@@ -295,7 +295,10 @@ static size_t chunk_of(uint8_t *p, const char *id, size_t text)
     memset(p, 'x', text);
     p += text;
     if (id) {
-        memcpy(p, "\x81\xa5" "chunk\xa4", 8);
+        memcpy(p,
+               "\x81\xa5"
+               "chunk\xa4",
+               8);
         memcpy(p + 8, id, 4);
         p += 12;
     }
@@ -316,7 +319,10 @@ static void hear_ack(struct rig *rig, int fd, const char *id)
     uint8_t ack[10];
 
     hear(rig, fd, ack, sizeof(ack));
-    assert_memory_equal(ack, "\x81\xa3" "ack\xa4", 6);
+    assert_memory_equal(ack,
+                        "\x81\xa3"
+                        "ack\xa4",
+                        6);
     assert_memory_equal(ack + 6, id, 4);
 }
 
@@ -443,7 +449,10 @@ static void a_half_closed_client_is_answered(void **state)
     TURN_UNTIL(&rig, is_closed(fd) || metric(&rig, METRIC_CONNECTIONS_OPEN) == 0);
     uint8_t ack[11];
     assert_int_equal(recv(fd, ack, sizeof(ack), 0), 10);
-    assert_memory_equal(ack, "\x81\xa3" "ack\xa4id-1", 10);
+    assert_memory_equal(ack,
+                        "\x81\xa3"
+                        "ack\xa4id-1",
+                        10);
     assert_int_equal(recv(fd, ack, sizeof(ack), 0), 0);
     free(chunk.payload);
     free(end.payload);
@@ -508,7 +517,10 @@ static void send_capture(const struct fixture *fixture, void *argument)
         answer(rig, 0, &taken, RING_DURABLE);
         free(taken.payload);
         if (m->id_n > 0) {
-            memcpy(at, "\x81\xa3" "ack", 5);
+            memcpy(at,
+                   "\x81\xa3"
+                   "ack",
+                   5);
             memcpy(at + 5, fixture->bytes + m->id_at, m->id_n);
             at += 5 + m->id_n;
             acks++;
@@ -584,8 +596,14 @@ static void a_keyed_client_sends_behind_its_ping(void **state)
     taken = must_store(&rig);
     assert_string_equal(taken.peer, "worker-7");
     hear(&rig, fd, pong, 1 + 5 + 1 + 1 + 11 + 2 + 128 + 10); /* PONG, then the ack */
-    assert_memory_equal(pong, "\x95\xa4PONG\xc3\xa0\xaa" "aggregator", 19);
-    assert_memory_equal(pong + 149, "\x81\xa3" "ack\xa4id-1", 10);
+    assert_memory_equal(pong,
+                        "\x95\xa4PONG\xc3\xa0\xaa"
+                        "aggregator",
+                        19);
+    assert_memory_equal(pong + 149,
+                        "\x81\xa3"
+                        "ack\xa4id-1",
+                        10);
     close(fd);
     rig_stop(&rig);
 }
@@ -709,7 +727,7 @@ static void a_message_above_the_limit_is_refused(void **state)
 
 /* Each client sends chunks that together are more than rings and memory hold, while nobody takes. */
 #define PUSHERS 12
-#define PUSHES  6
+#define PUSHES 6
 
 struct pusher {
     int fd;
@@ -750,8 +768,8 @@ static void full_rings_and_memory_stop_reading_and_lose_nothing(void **state)
         pushers[i].bytes = malloc(PUSHES * (size_t)MAX_CHUNK);
         assert_non_null(pushers[i].bytes);
         for (unsigned k = 0; k < PUSHES; k++)
-            pushers[i].n += chunk_of(pushers[i].bytes + pushers[i].n, "same",
-                                     700000 + 20000 * k + i);
+            pushers[i].n +=
+                chunk_of(pushers[i].bytes + pushers[i].n, "same", 700000 + 20000 * k + i);
     }
     /* Until nothing moves any more. */
     do {
@@ -884,15 +902,15 @@ static void a_client_that_does_not_read_its_acks_is_paused(void **state)
         assert_true(sent < 200000);
     }
     TURN_UNTIL(&rig, ({
-                   struct taken taken;
-                   ssize_t r = recv(fd, acks, sizeof(acks), 0);
-                   bytes += r > 0 ? (size_t)r : 0;
-                   while (take(&rig, 0, &taken)) {
-                       answer(&rig, 0, &taken, RING_DURABLE);
-                       free(taken.payload);
-                   }
-                   bytes == 10 * sent;
-               }));
+        struct taken taken;
+        ssize_t r = recv(fd, acks, sizeof(acks), 0);
+        bytes += r > 0 ? (size_t)r : 0;
+        while (take(&rig, 0, &taken)) {
+            answer(&rig, 0, &taken, RING_DURABLE);
+            free(taken.payload);
+        }
+        bytes == 10 * sent;
+    }));
     assert_int_equal(metric(&rig, METRIC_CONNECTIONS_PAUSED), 0);
     assert_int_equal(metric(&rig, METRIC_ACKS_SENT), sent);
     close(fd);

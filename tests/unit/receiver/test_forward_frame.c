@@ -96,8 +96,7 @@ static void frame_in_pieces(const struct fixture *fixture, size_t most, uint64_t
         feed_add(&feed, fixture->bytes + at, piece);
         at += piece;
         while (feed.n > 0) {
-            enum forward_frame_result result =
-                forward_frame_next(&frame, feed.p, feed.n, &message);
+            enum forward_frame_result result = forward_frame_next(&frame, feed.p, feed.n, &message);
 
             if (result == FORWARD_FRAME_MORE) {
                 assert_true(forward_frame_need(&frame) > feed.n);
@@ -158,8 +157,7 @@ static size_t results_of(const uint8_t *p, size_t n, size_t most, uint64_t *seed
         at += piece;
         while (feed.n > 0 && !over) {
             struct forward_message message;
-            enum forward_frame_result result =
-                forward_frame_next(&frame, feed.p, feed.n, &message);
+            enum forward_frame_result result = forward_frame_next(&frame, feed.p, feed.n, &message);
 
             if (result == FORWARD_FRAME_MORE)
                 break;
@@ -334,15 +332,30 @@ static void chunk_ids_of_any_type(void **state)
     struct forward_message m;
 
     (void)state;
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5" "chunk\x07", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5"
+                           "chunk\x07",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_true(m.wants_ack && slice_is(m.id, "\x07"));
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5" "chunk\xa0", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5"
+                           "chunk\xa0",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_true(m.wants_ack && slice_is(m.id, "\xa0")); /* "" asks for an ack */
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5" "chunk\xc4\x01x", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5"
+                           "chunk\xc4\x01x",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_true(m.wants_ack && slice_is(m.id, "\xc4\x01x"));
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5" "chunk\xc0", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5"
+                           "chunk\xc0",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_false(m.wants_ack);
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5" "chunk\xc2", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xa5"
+                           "chunk\xc2",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_false(m.wants_ack);
 }
 
@@ -353,13 +366,25 @@ static void refusals(void **state)
     (void)state;
     assert_int_equal(FRAME("\x92\x01\x90", &m), FORWARD_FRAME_REFUSED);
     assert_false(m.wants_ack);
-    assert_int_equal(FRAME("\x93\x81\x01\x02\x90\x81\xa5" "chunk\xa1i", &m), FORWARD_FRAME_REFUSED);
+    assert_int_equal(FRAME("\x93\x81\x01\x02\x90\x81\xa5"
+                           "chunk\xa1i",
+                           &m),
+                     FORWARD_FRAME_REFUSED);
     assert_true(m.wants_ack); /* found behind a tag that is no string */
     assert_int_equal(FRAME("\x92\xa1t\x05", &m), FORWARD_FRAME_REFUSED); /* no record */
     assert_int_equal(FRAME("\x93\xa1t\x90\x05", &m), FORWARD_FRAME_BROKEN);
-    assert_int_equal(FRAME("\x93\xa1t\xa0\x81\xaa" "compressed\xa2lz", &m), FORWARD_FRAME_BROKEN);
-    assert_int_equal(FRAME("\x93\xa1t\xa0\x81\xaa" "compressed\xa4text", &m), FORWARD_FRAME_CHUNK);
-    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xaa" "compressed\xa2lz", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\xa0\x81\xaa"
+                           "compressed\xa2lz",
+                           &m),
+                     FORWARD_FRAME_BROKEN);
+    assert_int_equal(FRAME("\x93\xa1t\xa0\x81\xaa"
+                           "compressed\xa4text",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\x90\x81\xaa"
+                           "compressed\xa2lz",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
 }
 
 static void long_tags_and_ids(void **state)
@@ -375,7 +400,10 @@ static void long_tags_and_ids(void **state)
     forward_frame_init(&frame, LIMIT);
     assert_int_equal(forward_frame_next(&frame, bytes, 8000, &m), FORWARD_FRAME_REFUSED);
     assert_int_equal(m.bytes, 5005);
-    memcpy(bytes, "\x93\xa1t\x90\x81\xa5" "chunk\xda\x07\xd0", 14); /* an id of 2,000 bytes */
+    memcpy(bytes,
+           "\x93\xa1t\x90\x81\xa5"
+           "chunk\xda\x07\xd0",
+           14); /* an id of 2,000 bytes */
     forward_frame_reset(&frame);
     assert_int_equal(forward_frame_next(&frame, bytes, 8000, &m), FORWARD_FRAME_REFUSED);
     assert_true(m.wants_ack);
@@ -392,7 +420,10 @@ static void compression_by_magic(void **state)
     assert_int_equal(m.compression, RING_GZIP);
     assert_int_equal(FRAME("\x92\xa1t\xa4\x28\xb5\x2f\xfd", &m), FORWARD_FRAME_CHUNK);
     assert_int_equal(m.compression, RING_ZSTD);
-    assert_int_equal(FRAME("\x93\xa1t\xa1\x92\x81\xaa" "compressed\xa4gzip", &m), FORWARD_FRAME_CHUNK);
+    assert_int_equal(FRAME("\x93\xa1t\xa1\x92\x81\xaa"
+                           "compressed\xa4gzip",
+                           &m),
+                     FORWARD_FRAME_CHUNK);
     assert_int_equal(m.compression, RING_GZIP); /* the decoder finds that it is none */
 }
 
@@ -450,12 +481,18 @@ static void guesses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(captures_in_any_pieces), cmocka_unit_test(hostile_streams),
-        cmocka_unit_test(random_bytes_end),       cmocka_unit_test(damaged_captures_end),
-        cmocka_unit_test(top_level_values),       cmocka_unit_test(empty_carriers),
-        cmocka_unit_test(chunk_ids_of_any_type),  cmocka_unit_test(refusals),
-        cmocka_unit_test(long_tags_and_ids),      cmocka_unit_test(compression_by_magic),
-        cmocka_unit_test(the_limit),              cmocka_unit_test(nesting_takes_no_memory),
+        cmocka_unit_test(captures_in_any_pieces),
+        cmocka_unit_test(hostile_streams),
+        cmocka_unit_test(random_bytes_end),
+        cmocka_unit_test(damaged_captures_end),
+        cmocka_unit_test(top_level_values),
+        cmocka_unit_test(empty_carriers),
+        cmocka_unit_test(chunk_ids_of_any_type),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(long_tags_and_ids),
+        cmocka_unit_test(compression_by_magic),
+        cmocka_unit_test(the_limit),
+        cmocka_unit_test(nesting_takes_no_memory),
         cmocka_unit_test(guesses),
     };
 

@@ -49,7 +49,10 @@ static void helo(void **state)
     handshake_helo(recorded_nonce, got);
     assert_memory_equal(got, "\x92\xa4HELO\x83\xa5nonce\xc4\x10", 15);
     assert_memory_equal(got + 15, recorded_nonce, 16);
-    assert_memory_equal(got + 31, "\xa4" "auth\xc4\x00\xa9keepalive\xc3", 18);
+    assert_memory_equal(got + 31,
+                        "\xa4"
+                        "auth\xc4\x00\xa9keepalive\xc3",
+                        18);
 }
 
 /* The PONG that the recorder's server would have sent. */
@@ -61,7 +64,10 @@ static void expect_pong(const struct handshake_outcome *outcome, struct slice sa
     handshake_digest(salt, terms.server_host, slice_of(recorded_nonce, 16), terms.shared_key,
                      digest);
     assert_int_equal(outcome->pong_bytes, 1 + 5 + 1 + 1 + 21 + 2 + 128);
-    assert_memory_equal(outcome->pong, "\x95\xa4PONG\xc3\xa0\xb4" "aggregator-a.example\xd9\x80", 31);
+    assert_memory_equal(outcome->pong,
+                        "\x95\xa4PONG\xc3\xa0\xb4"
+                        "aggregator-a.example\xd9\x80",
+                        31);
     assert_memory_equal(outcome->pong + 31, digest, 128);
 }
 

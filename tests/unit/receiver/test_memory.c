@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <string.h>
 
 #include "receiver/budget.h"
@@ -48,7 +50,7 @@ static void a_peer_gets_its_share_under_pressure(void **state)
     budget_init(&budget, 64 * MB, 16 * MB);
     budget_take(&budget, &greedy, 22 * MB, false);
     budget_take(&budget, &small, 1 * MB, false);
-    assert_true(budget_has(&budget, &greedy, 1 * MB)); /* up to half, all is free */
+    assert_true(budget_has(&budget, &greedy, 1 * MB));  /* up to half, all is free */
     assert_false(budget_has(&budget, &greedy, 3 * MB)); /* 48 MB between two */
     assert_true(budget_has(&budget, &small, 20 * MB));
 }

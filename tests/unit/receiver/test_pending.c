@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +109,7 @@ static void against_a_model(void **state)
         many = (unsigned)(seed >> 45) % 300;
         for (unsigned i = 0; i < many && answered < pushed; i++) {
             answered++;
-            assert_int_equal(pending_match(pending, answered, &owner, &id, &lost),
-                             waits[answered]);
+            assert_int_equal(pending_match(pending, answered, &owner, &id, &lost), waits[answered]);
             if (waits[answered]) {
                 assert_int_equal(owner.handle, answered ^ 0xff);
                 assert_int_equal(id.n, answered % 5 == 0 ? 60 : 8);

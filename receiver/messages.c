@@ -1,0 +1,227 @@
+#include "receiver/messages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "receiver/answers.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+/* ---- handshake ---- */
+
+static void linger(struct connection *c)
+{
+    shutdown(c->fd, SHUT_WR);
+    connection_set_state(c, CONNECTION_LINGERING);
+}
+
+static void on_refused(struct connection *c, const struct handshake_outcome *outcome)
+{
+    static struct log_limit limit;
+    struct outbox_mark mark = {0};
+
+    connection_count(c, METRIC_HANDSHAKES_REFUSED, 1);
+    if (log_limit_pass(&limit, c->intake->now_ns, CONNECTION_LOG_NS)) {
+        log_warn("client %s: handshake refused: %s (%llu such lines left out)", c->name,
+                 outcome->reason, (unsigned long long)limit.suppressed);
+        limit.suppressed = 0;
+    }
+    if (answers_send(c, slice_of(outcome->pong, outcome->pong_bytes), &mark))
+        linger(c);
+}
+
+static bool on_welcome(struct connection *c, const struct handshake_outcome *outcome)
+{
+    static struct log_limit limit;
+    struct outbox_mark mark = {0};
+
+    if (outcome->client_host.n > 0) {
+        c->host = malloc(outcome->client_host.n);
+        if (!c->host) {
+            connection_close(c);
+            return false;
+        }
+        memcpy(c->host, outcome->client_host.p, outcome->client_host.n);
+        c->host_bytes = (uint16_t)outcome->client_host.n;
+    }
+    if (slice_equal(outcome->client_host, c->intake->server_host) &&
+        log_limit_pass(&limit, c->intake->now_ns, NS_PER_S))
+        log_warn("client %s has our own host name: Fluentd and Node clients refuse that; "
+                 "set self.host",
+                 c->name);
+    free(c->greeting);
+    c->greeting = NULL;
+    connection_set_state(c, CONNECTION_READY);
+    return answers_send(c, slice_of(outcome->pong, outcome->pong_bytes), &mark);
+}
+
+/* Looks for the PING in front. Returns its bytes, 0 where it is not whole or was no good. */
+static size_t take_ping(struct connection *c, const uint8_t *p, size_t n)
+{
+    struct handshake_outcome outcome;
+    struct handshake_terms terms = {.shared_key = c->intake->shared_key(c->intake->argument),
+                                    .server_host = c->intake->server_host};
+
+    memcpy(terms.nonce, c->greeting->nonce, sizeof(terms.nonce));
+    switch (handshake_ping(&terms, p, n, &outcome)) {
+    case HANDSHAKE_MORE:
+        return 0;
+    case HANDSHAKE_WELCOME:
+        return on_welcome(c, &outcome) ? outcome.bytes : 0;
+    case HANDSHAKE_REFUSED:
+        on_refused(c, &outcome);
+        return 0;
+    case HANDSHAKE_BROKEN:
+        connection_fail(c, METRIC_HANDSHAKES_REFUSED, "%s", outcome.reason);
+        return 0;
+    }
+    return 0;
+}
+
+int messages_greet(struct connection *c)
+{
+    uint8_t helo[HANDSHAKE_HELO_BYTES];
+    struct outbox_mark mark = {0};
+
+    c->greeting = malloc(sizeof(*c->greeting));
+    if (!c->greeting)
+        return -ENOMEM;
+    if (getrandom(c->greeting->nonce, sizeof(c->greeting->nonce), 0) !=
+        (ssize_t)sizeof(c->greeting->nonce))
+        return -EIO;
+    handshake_helo(c->greeting->nonce, helo);
+    connection_set_state(c, CONNECTION_GREETED);
+    return answers_send(c, slice_of(helo, sizeof(helo)), &mark) ? 0 : -ENOTCONN;
+}
+
+/* ---- messages ---- */
+
+static struct slice identity(const struct connection *c)
+{
+    return c->host ? slice_of(c->host, c->host_bytes)
+                   : slice_of(c->peer->text, c->peer->text_bytes);
+}
+
+static void on_oversize(struct connection *c, uint64_t bytes)
+{
+    connection_fail(c, METRIC_MESSAGES_OVERSIZE,
+                    "a message of at least %llu bytes is above forward.max_chunk = %zu",
+                    (unsigned long long)bytes, c->intake->max_chunk);
+}
+
+/* False: it could not be taken now (or ever: then the connection is closed). */
+static bool put_chunk(struct connection *c, const struct forward_message *message)
+{
+    struct producer_chunk chunk = {
+        .message = message,
+        .peer = identity(c),
+        .received_ns = c->intake->real_ns,
+        .connection = c->number,
+        .serial = c->serial + 1,
+        .handle = c->handle,
+        .confirmed = c->confirmed,
+    };
+    unsigned lane;
+    int r;
+
+    if (c->state == CONNECTION_HALF_CLOSED && message->wants_ack)
+        return true; /* see end_if_drained */
+    r = producer_put(c->intake->producer, &chunk, &lane);
+    if (r == -EAGAIN) {
+        connection_wait_for_ring(c, lane);
+        return false;
+    }
+    if (r == -EMSGSIZE) {
+        on_oversize(c, message->bytes);
+        return false;
+    }
+    if (r < 0) {
+        log_error("client %s: a chunk cannot be taken: %s", c->name, strerror(-r));
+        connection_close(c);
+        return false;
+    }
+    c->serial++;
+    connection_count(c, METRIC_CHUNKS_IN, 1);
+    if (message->wants_ack) {
+        c->owed++;
+        c->lanes_used |= 1u << lane;
+    } else {
+        connection_count(c, METRIC_CHUNKS_WITHOUT_ACK, 1);
+    }
+    return true;
+}
+
+/* True: go on behind it. */
+static bool on_ignored(struct connection *c, const struct forward_message *message)
+{
+    static struct log_limit limit;
+
+    connection_count(c, METRIC_MESSAGES_IGNORED, 1);
+    if (!message->reason) /* a keepalive */
+        return true;
+    if (message->wants_ack) {
+        /* Its sender would wait for ever; closing shows it that something is wrong. */
+        connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s", message->reason);
+        return false;
+    }
+    if (log_limit_pass(&limit, c->intake->now_ns, CONNECTION_LOG_NS)) {
+        log_warn("client %s: skipped: %s (%llu such lines left out)", c->name, message->reason,
+                 (unsigned long long)limit.suppressed);
+        limit.suppressed = 0;
+    }
+    return true;
+}
+
+/* True: the message is done with. */
+static bool on_message(struct connection *c, enum forward_frame_result result,
+                       const struct forward_message *message)
+{
+    switch (result) {
+    case FORWARD_FRAME_CHUNK:
+        return put_chunk(c, message);
+    case FORWARD_FRAME_IGNORED:
+    case FORWARD_FRAME_REFUSED:
+        return on_ignored(c, message);
+    case FORWARD_FRAME_OVERSIZE:
+        on_oversize(c, message->declared_bytes);
+        return false;
+    default:
+        connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s", message->reason);
+        return false;
+    }
+}
+
+static bool takes_messages(const struct connection *c)
+{
+    return !(c->pauses & CONNECTION_WAITS_FOR_RING) &&
+           (c->state == CONNECTION_GREETED || c->state == CONNECTION_READY ||
+            c->state == CONNECTION_HALF_CLOSED);
+}
+
+size_t messages_consume(struct connection *c, const uint8_t *p, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n && takes_messages(c)) {
+        struct forward_message message;
+        enum forward_frame_result result;
+
+        if (c->state == CONNECTION_GREETED) {
+            size_t ping = take_ping(c, p + done, n - done);
+
+            if (ping == 0)
+                break;
+            done += ping;
+            continue;
+        }
+        result = forward_frame_next(&c->frame, p + done, n - done, &message);
+        if (result == FORWARD_FRAME_MORE || !on_message(c, result, &message))
+            break;
+        forward_frame_reset(&c->frame);
+        done += message.bytes;
+        c->size_hint = message.bytes;
+    }
+    return done;
+}
