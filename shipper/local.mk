@@ -20,7 +20,7 @@ LIBS_SHIPPER = \
 
 libshipper_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
 
-pkglibexec_PROGRAMS += sluice-shipper
-sluice_shipper_SOURCES = shipper/main.c
-sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
-sluice_shipper_LDADD = $(LIBS_SHIPPER)
+pkglibexec_PROGRAMS += shipper/sluice-shipper
+shipper_sluice_shipper_SOURCES = shipper/main.c
+shipper_sluice_shipper_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
+shipper_sluice_shipper_LDADD = $(LIBS_SHIPPER)
