@@ -47,7 +47,8 @@ static int send_words(int fd, const char *const *words, size_t count, struct err
         memcpy(packet + n, words[i], length);
         n += length;
     }
-    if (send(fd, packet, n, MSG_NOSIGNAL) < 0)
+    /* EPIPE: refused before it was asked; the reason is there to be read. */
+    if (send(fd, packet, n, MSG_NOSIGNAL) < 0 && errno != EPIPE)
         return err_errno(err, errno, "request");
     return 0;
 }
@@ -55,13 +56,20 @@ static int send_words(int fd, const char *const *words, size_t count, struct err
 static int receive_reply(int fd, bool *ret_done, char **ret_text, struct err *err)
 {
     char *packet = malloc(CONTROL_REPLY_BYTES + 2);
+    bool reset = false, again;
     ssize_t n;
 
     if (packet == NULL)
         return err_set(err, ENOMEM, "out of memory");
-    do
+    /*
+     * A refusal may leave our request unread: the kernel then tells of the reset first, once, and
+     * of the reply after it.
+     */
+    do {
         n = recv(fd, packet, CONTROL_REPLY_BYTES + 1, MSG_TRUNC);
-    while (n < 0 && errno == EINTR);
+        again = n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset));
+        reset = reset || (n < 0 && errno == ECONNRESET);
+    } while (again);
     if (n <= 0 || (size_t)n > CONTROL_REPLY_BYTES) {
         free(packet);
         if (n > 0)

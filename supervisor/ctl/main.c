@@ -110,6 +110,18 @@ static const struct verb *find_verb(const struct request *request)
     return NULL;
 }
 
+static int misused(const struct request *request)
+{
+    if (request->count > 0)
+        fprintf(stderr, "sluicectl: no such command:");
+    for (size_t i = 0; i < request->count; i++)
+        fprintf(stderr, " %s", request->words[i]);
+    if (request->count > 0)
+        fprintf(stderr, "\n\n");
+    print_help(stderr);
+    return EX_USAGE;
+}
+
 static int ask(const struct request *request, const struct verb *verb)
 {
     struct err err = {0};
@@ -148,9 +160,7 @@ int main(int argc, char **argv)
     status = parse(argc, argv, &request) - 1;
     if (status < 0) {
         verb = find_verb(&request);
-        if (verb == NULL)
-            print_help(stderr);
-        status = verb != NULL ? ask(&request, verb) : EX_USAGE;
+        status = verb != NULL ? ask(&request, verb) : misused(&request);
     }
     options_free(&defaults);
     return status;
