@@ -1,0 +1,111 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shared/base/fd.h"
+#include "supervisor/listeners.h"
+
+static struct options *options_for(const char *address, const char *port)
+{
+    struct options *options = options_new();
+    struct err err;
+
+    assert_non_null(options);
+    assert_int_equal(options_set(options, OPT_FORWARD_BIND, slice_string(address), &err), 0);
+    assert_int_equal(options_set(options, OPT_FORWARD_PORT, slice_string(port), &err), 0);
+    return options;
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+
+    fd_close(&fd);
+    return r;
+}
+
+static void test_all_addresses(void **state)
+{
+    struct options *options = options_for("*", "0");
+    struct listeners listeners;
+    struct err err;
+    int fd;
+
+    (void)state;
+    assert_int_equal(listeners_open(&listeners, options, &err), 0);
+    assert_int_equal(listeners.count, 1);
+    fd = listeners.all[0].fd;
+    assert_string_equal(listeners.all[0].name, "forward");
+    assert_true(listeners.all[0].port > 0);
+    assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_int_equal(connect_to(listeners.all[0].port), 0); /* IPv4, also on an IPv6 socket */
+    listeners_close(&listeners);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    options_free(&options);
+}
+
+static void test_taken(void **state)
+{
+    struct options *options = options_for("127.0.0.1", "0");
+    struct listeners first, second;
+    struct err err = {0};
+    char port[16];
+
+    (void)state;
+    assert_int_equal(listeners_open(&first, options, &err), 0);
+    options_free(&options);
+    snprintf(port, sizeof(port), "%u", first.all[0].port);
+    options = options_for("127.0.0.1", port);
+    assert_int_equal(listeners_open(&second, options, &err), -EADDRINUSE);
+    assert_int_equal(second.count, 0);
+    assert_non_null(strstr(err.text, "forward.port"));
+    assert_non_null(strstr(err.text, port));
+    /* Free again at once, though a connection of it lingers. */
+    assert_int_equal(connect_to(first.all[0].port), 0);
+    listeners_close(&first);
+    assert_int_equal(listeners_open(&second, options, &err), 0);
+    listeners_close(&second);
+    options_free(&options);
+}
+
+static void test_no_such_address(void **state)
+{
+    struct options *options = options_for("192.0.2.1", "0"); /* RFC 5737: nobody's */
+    struct listeners listeners;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(listeners_open(&listeners, options, &err), -EADDRNOTAVAIL);
+    assert_non_null(strstr(err.text, "forward.bind"));
+    options_free(&options);
+    options = options_for("localhost", "0");
+    assert_int_equal(listeners_open(&listeners, options, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "forward.bind"));
+    options_free(&options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_addresses),
+        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_no_such_address),
+    };
+
+    return cmocka_run_group_tests_name("listeners", tests, NULL, NULL);
+}
