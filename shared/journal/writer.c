@@ -144,11 +144,15 @@ const struct writer_counts *writer_counts(const struct journal_writer *writer)
     return &writer->counts;
 }
 
-/* Makes segment file `number` with `size` bytes, its name synced in the folder. */
-static int make_file(struct journal_writer *writer, uint64_t number, uint64_t size, int *ret_file,
-                     struct err *err)
+/*
+ * Makes the next segment file, with `size` bytes, its name synced in the folder. Its number is
+ * writer->last_number then. Where it fails the number is used up too: what was made of the file may
+ * refuse to go away.
+ */
+static int make_file(struct journal_writer *writer, uint64_t size, int *ret_file, struct err *err)
 {
     const struct disk_ops *ops = writer->disk->ops;
+    uint64_t number = writer->last_number + 1;
     char name[SEGMENT_NAME_BYTES];
     int file, r;
 
@@ -159,6 +163,8 @@ static int make_file(struct journal_writer *writer, uint64_t number, uint64_t si
             return r;
     }
     file = ops->open(writer->disk, name, DISK_FRESH);
+    if (file >= 0 || file == -EEXIST)
+        writer->last_number = number;
     if (file < 0)
         return err_errno(err, -file, "cannot make segment %s", name);
     r = ops->allocate(writer->disk, file, size);
@@ -178,9 +184,8 @@ void writer_prepare(struct journal_writer *writer)
     if (writer->prepared >= 0 || writer->file < 0 || writer->position.end < writer->size / 2)
         return;
     /* Not an error yet where it fails: the roll tries again and reports. */
-    if (make_file(writer, writer->last_number + 1, writer->config.segment_bytes, &writer->prepared,
-                  NULL) == 0)
-        writer->prepared_number = ++writer->last_number;
+    if (make_file(writer, writer->config.segment_bytes, &writer->prepared, NULL) == 0)
+        writer->prepared_number = writer->last_number;
 }
 
 /* Removes a prepared segment that is too small for what comes. */
@@ -212,10 +217,10 @@ static int take_file(struct journal_writer *writer, uint64_t bytes, int *ret_fil
     }
     if (writer->prepared >= 0)
         drop_prepared(writer);
-    r = make_file(writer, writer->last_number + 1, size, ret_file, err);
+    r = make_file(writer, size, ret_file, err);
     if (r < 0)
         return r;
-    *ret_number = ++writer->last_number;
+    *ret_number = writer->last_number;
     *ret_size = size;
     return 0;
 }
