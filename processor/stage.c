@@ -6,6 +6,7 @@
 #include "shared/base/fd.h"
 #include "shared/base/log.h"
 #include "shared/journal/cursor.h"
+#include "shared/journal/segment_layout.h"
 #include "shared/role/exit.h"
 
 #include <errno.h>
@@ -59,11 +60,25 @@ static uint64_t segment_bytes(const struct stage *stage)
     return bytes < STAGE_MIN_SEGMENT_BYTES ? STAGE_MIN_SEGMENT_BYTES : bytes;
 }
 
-/* The journal's share of the disk: asked by the sync thread before it makes a segment. */
+static int count_segment(void *context, const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(SEGMENT_SUFFIX);
+
+    if (n > suffix && strcmp(name + n - suffix, SEGMENT_SUFFIX) == 0)
+        ++*(unsigned *)context;
+    return 0;
+}
+
+/*
+ * The journal's share of the disk: asked by the sync thread before it makes a segment. A lane that
+ * holds nothing but its present segment may always have one more: waiting would never end, for the
+ * present one is not removed before it has a successor.
+ */
 static int may_grow(void *context, uint64_t bytes, struct err *err)
 {
     struct stage *stage = context;
     uint64_t used = 0;
+    unsigned segments = 0;
 
     for (unsigned i = 0; i < stage->counted_count; i++) {
         int64_t n = stage->counted[i]->ops->usage(stage->counted[i]);
@@ -72,6 +87,8 @@ static int may_grow(void *context, uint64_t bytes, struct err *err)
             used += (uint64_t)n;
     }
     if (used + bytes <= stage->total_limit)
+        return 0;
+    if (stage->own->ops->list(stage->own, count_segment, &segments) == 0 && segments <= 1)
         return 0;
     return err_set(err, ENOSPC,
                    "journal, backup and quarantine hold %" PRIu64
