@@ -26,3 +26,11 @@ EXTRA_DIST += tests/bench/run tests/bench/selftest
 .PHONY: bench-selftest
 bench-selftest: $(bench_programs)
 	$(srcdir)/tests/bench/selftest --build $(abs_builddir)
+
+# What a record costs in the processor's innermost part: tests/bench/convert_bench --help.
+EXTRA_PROGRAMS += tests/bench/convert_bench
+tests_bench_convert_bench_SOURCES = \
+	tests/bench/convert_bench.c \
+	tests/bench/load_record.c tests/bench/load_record.h
+tests_bench_convert_bench_LDADD = libconvert.a libotlp.a libbase.a $(ISAL_LIBS) $(ZLIB_LIBS) \
+	$(ZSTD_LIBS) $(XXHASH_LIBS) $(CRYPTO_LIBS) -lm
