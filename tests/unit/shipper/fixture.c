@@ -44,7 +44,7 @@ static void open_lane(struct fixture *f, unsigned index)
 {
     struct fixture_lane *lane = &f->lanes[index];
     struct source_lane *shared = &f->shared[index];
-    struct writer_config config = {.lane = index, .segment_bytes = 1 << 20};
+    struct writer_config config = {.lane = index, .segment_bytes = 256 << 10};
     struct writer_position start = {0};
     char path[128];
 

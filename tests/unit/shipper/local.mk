@@ -24,3 +24,16 @@ check_PROGRAMS += tests/unit/shipper/test_output_file
 tests_unit_shipper_test_output_file_SOURCES = \
 	tests/unit/shipper/test_output_file.c $(SHIPPER_FIXTURE)
 tests_unit_shipper_test_output_file_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/shipper/test_source
+tests_unit_shipper_test_source_SOURCES = tests/unit/shipper/test_source.c $(SHIPPER_FIXTURE)
+tests_unit_shipper_test_source_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/shipper/test_retention
+tests_unit_shipper_test_retention_SOURCES = \
+	tests/unit/shipper/test_retention.c $(SHIPPER_FIXTURE)
+tests_unit_shipper_test_retention_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/shipper/test_resolver
+tests_unit_shipper_test_resolver_SOURCES = tests/unit/shipper/test_resolver.c
+tests_unit_shipper_test_resolver_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
