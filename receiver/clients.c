@@ -1,6 +1,7 @@
 #include "receiver/clients.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -395,6 +396,7 @@ static uint64_t tick_idle(struct clients *clients)
         return sooner(next_ns, clients->used_ns + IDLE_NS);
     pool_trim(intake->pool);
     madvise(intake->scratch, CONNECTION_READ_BYTES, MADV_DONTNEED);
+    malloc_trim(0);
     clients->trimmed = true;
     return next_ns;
 }

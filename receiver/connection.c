@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,13 @@
 
 /* Reads in a row while draining; more than any socket buffer holds. */
 #define DRAIN_READS 64u
+/* What is watched while we read: bytes, and that no more will come. */
+#define WATCH_IN ((uint32_t)(EPOLLIN | EPOLLRDHUP))
+#define PEER_ENDED ((uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+
+/* Lines about clients that go out in a row, and the time that each of them takes up. */
+#define COMPLAINT_BURST 50u
+#define COMPLAINT_NS (100 * NS_PER_MS)
 
 static const char *const state_names[CONNECTION_STATES] = {
     [CONNECTION_OPENING] = "opening",
@@ -61,7 +69,7 @@ bool connection_reads(const struct connection *c)
 
 void connection_watch(struct connection *c)
 {
-    uint32_t events = (connection_reads(c) ? (uint32_t)EPOLLIN : 0) |
+    uint32_t events = (connection_reads(c) ? WATCH_IN : 0) |
                       (outbox_is_empty(&c->outbox) ? 0 : (uint32_t)EPOLLOUT);
     struct epoll_event event = {.events = events, .data.u64 = c->handle};
 
@@ -150,22 +158,46 @@ void connection_bury(struct connection *c)
     free(c);
 }
 
-/* Closes with a line that names the reason; lines are limited, closing is not. */
-void connection_fail(struct connection *c, enum metric_id id, const char *format, ...)
+/* `ending` is what follows the words. */
+static void complain(struct connection *c, const char *ending, const char *format, va_list args)
 {
-    static struct log_limit limit;
-    char reason[256];
+    struct intake *intake = c->intake;
+    uint64_t burst_ns = COMPLAINT_BURST * COMPLAINT_NS;
+    char text[256];
+
+    if (intake->complaints_ns + burst_ns < intake->now_ns)
+        intake->complaints_ns = intake->now_ns - burst_ns;
+    if (intake->complaints_ns + COMPLAINT_NS > intake->now_ns) {
+        intake->complaints_left_out++;
+        return;
+    }
+    intake->complaints_ns += COMPLAINT_NS;
+    vsnprintf(text, sizeof(text), format, args);
+    if (intake->complaints_left_out == 0)
+        log_warn("client %s: %s%s", c->name, text, ending);
+    else
+        log_warn("client %s: %s%s (%llu lines about clients were left out)", c->name, text, ending,
+                 (unsigned long long)intake->complaints_left_out);
+    intake->complaints_left_out = 0;
+}
+
+void connection_complain(struct connection *c, const char *format, ...)
+{
     va_list args;
 
     va_start(args, format);
-    vsnprintf(reason, sizeof(reason), format, args);
+    complain(c, "", format, args);
     va_end(args);
+}
+
+void connection_fail(struct connection *c, enum metric_id id, const char *format, ...)
+{
+    va_list args;
+
     connection_count(c, id, 1);
-    if (log_limit_pass(&limit, c->intake->now_ns, CONNECTION_LOG_NS)) {
-        log_warn("client %s: %s; connection closed (%llu such lines left out)", c->name, reason,
-                 (unsigned long long)limit.suppressed);
-        limit.suppressed = 0;
-    }
+    va_start(args, format);
+    complain(c, "; connection closed", format, args);
+    va_end(args);
     connection_close(c);
 }
 
@@ -316,15 +348,17 @@ static void read_once(struct connection *c)
 
 /*
  * One read per event, so that all connections get their turn; while draining, until the socket is
- * seen empty, because epoll would not tell of an empty one.
+ * seen empty, because epoll would not tell of an empty one. A peer that has ended is read to its
+ * end: the next event may be what it sends again on its next connection, and is known as such only
+ * if the end of this one is in the ring before it.
  */
-static void on_readable(struct connection *c)
+static void on_readable(struct connection *c, bool ended)
 {
-    unsigned rounds = c->intake->draining ? DRAIN_READS : 1;
+    unsigned rounds = ended || c->intake->draining ? DRAIN_READS : 1;
 
     do
         read_once(c);
-    while (--rounds > 0 && connection_reads(c) && !c->emptied);
+    while (--rounds > 0 && connection_reads(c) && (ended || !c->emptied));
     connection_end_if_drained(c);
 }
 
@@ -336,8 +370,8 @@ void connection_event(struct connection *c, uint32_t events)
         answers_flush(c);
     if (c->state == CONNECTION_CLOSED)
         return;
-    if (connection_reads(c) && events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
-        on_readable(c);
+    if (connection_reads(c) && events & (EPOLLIN | PEER_ENDED)) {
+        on_readable(c, events & PEER_ENDED);
         connection_watch(c);
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         /* Broken, but what has been received is not all in the rings yet. */
@@ -356,7 +390,7 @@ static void go_on(struct connection *c)
     if (c->state == CONNECTION_CLOSED)
         return;
     if (connection_reads(c) && (c->hung || c->intake->draining))
-        on_readable(c);
+        on_readable(c, c->hung);
     connection_watch(c);
 }
 
@@ -396,7 +430,7 @@ static void on_idle(struct connection *c)
 static void on_half_closed_end(struct connection *c)
 {
     if (c->tail == c->head && c->pauses == 0)
-        on_readable(c);
+        on_readable(c, false);
     if (c->state == CONNECTION_HALF_CLOSED && c->tail == c->head)
         connection_close(c);
 }
@@ -426,7 +460,7 @@ void connection_drain(struct connection *c)
     case CONNECTION_READY:
         c->emptied = false;
         if (c->pauses == 0)
-            on_readable(c);
+            on_readable(c, false);
         connection_watch(c);
         break;
     case CONNECTION_OPENING:
@@ -451,11 +485,11 @@ void connection_evict(struct connection *c)
 
 static int begin(struct connection *c)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = c->handle};
+    struct epoll_event event = {.events = WATCH_IN, .data.u64 = c->handle};
 
     if (epoll_ctl(c->intake->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
         return -errno;
-    c->watched = EPOLLIN;
+    c->watched = WATCH_IN;
     if (c->intake->shared_key(c->intake->argument).n > 0)
         return messages_greet(c);
     connection_set_state(c, CONNECTION_READY);

@@ -90,6 +90,8 @@ struct intake {
     size_t outbox_bytes;
     uint64_t now_ns, real_ns; /* of this turn */
     bool memory_came;         /* since memory_waiters were looked at */
+    uint64_t complaints_ns;   /* of the complaints so far, at their rate */
+    uint64_t complaints_left_out;
     bool draining;
 };
 

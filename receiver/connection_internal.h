@@ -11,9 +11,6 @@
 #include "receiver/connection.h"
 #include "receiver/handshake.h"
 
-/* No more lines than these about one kind of thing, however many clients cause them. */
-#define CONNECTION_LOG_NS (100 * NS_PER_MS)
-
 #define CONNECTION_NAME_BYTES (PEER_TEXT_BYTES + 8)
 
 struct greeting {
@@ -73,7 +70,14 @@ void connection_watch(struct connection *c);
 void connection_set_pauses(struct connection *c, uint32_t pauses);
 void connection_wait_for_ring(struct connection *c, unsigned lane);
 
-/* Counts, logs the reason (lines are limited), closes. */
+/*
+ * Logs what is wrong with the client, its address in front. So many lines in a row and so many a
+ * second go out, however many clients cause them; the next one says how many were left out.
+ */
+void connection_complain(struct connection *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Counts, complains, closes. */
 void connection_fail(struct connection *c, enum metric_id id, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

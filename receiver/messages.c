@@ -19,22 +19,16 @@ static void linger(struct connection *c)
 
 static void on_refused(struct connection *c, const struct handshake_outcome *outcome)
 {
-    static struct log_limit limit;
     struct outbox_mark mark = {0};
 
     connection_count(c, METRIC_HANDSHAKES_REFUSED, 1);
-    if (log_limit_pass(&limit, c->intake->now_ns, CONNECTION_LOG_NS)) {
-        log_warn("client %s: handshake refused: %s (%llu such lines left out)", c->name,
-                 outcome->reason, (unsigned long long)limit.suppressed);
-        limit.suppressed = 0;
-    }
+    connection_complain(c, "handshake refused: %s", outcome->reason);
     if (answers_send(c, slice_of(outcome->pong, outcome->pong_bytes), &mark))
         linger(c);
 }
 
 static bool on_welcome(struct connection *c, const struct handshake_outcome *outcome)
 {
-    static struct log_limit limit;
     struct outbox_mark mark = {0};
 
     if (outcome->client_host.n > 0) {
@@ -46,11 +40,9 @@ static bool on_welcome(struct connection *c, const struct handshake_outcome *out
         memcpy(c->host, outcome->client_host.p, outcome->client_host.n);
         c->host_bytes = (uint16_t)outcome->client_host.n;
     }
-    if (slice_equal(outcome->client_host, c->intake->server_host) &&
-        log_limit_pass(&limit, c->intake->now_ns, NS_PER_S))
-        log_warn("client %s has our own host name: Fluentd and Node clients refuse that; "
-                 "set self.host",
-                 c->name);
+    if (slice_equal(outcome->client_host, c->intake->server_host))
+        connection_complain(c, "it has our own host name, which Fluentd and Node clients refuse; "
+                               "set self.host");
     free(c->greeting);
     c->greeting = NULL;
     connection_set_state(c, CONNECTION_READY);
@@ -156,8 +148,6 @@ static bool put_chunk(struct connection *c, const struct forward_message *messag
 /* True: go on behind it. */
 static bool on_ignored(struct connection *c, const struct forward_message *message)
 {
-    static struct log_limit limit;
-
     connection_count(c, METRIC_MESSAGES_IGNORED, 1);
     if (!message->reason) /* a keepalive */
         return true;
@@ -166,11 +156,7 @@ static bool on_ignored(struct connection *c, const struct forward_message *messa
         connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s", message->reason);
         return false;
     }
-    if (log_limit_pass(&limit, c->intake->now_ns, CONNECTION_LOG_NS)) {
-        log_warn("client %s: skipped: %s (%llu such lines left out)", c->name, message->reason,
-                 (unsigned long long)limit.suppressed);
-        limit.suppressed = 0;
-    }
+    connection_complain(c, "skipped: %s", message->reason);
     return true;
 }
 
