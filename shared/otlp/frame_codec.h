@@ -2,8 +2,8 @@
  * frame_codec: plain bytes to a frame's payload and back. The processor compresses, the shipper
  * and the tools decompress. One context per process, reused; no allocation per call.
  *
- * gzip is ISA-L's level 1, a raw deflate fragment (see frame.h). A fragment costs about 7 us to
- * begin, so make few large ones.
+ * gzip is made by ISA-L, a raw deflate fragment (see frame.h): at level 1 until 64 KiB have been
+ * seen, then at level 0 with a Huffman code that is learned from the data, again every 4 MiB.
  *
  *     frame_codec_new(&codec, &err);
  *     n = frame_codec_bound(FRAME_GZIP, plain.n);
