@@ -36,15 +36,16 @@ def taken_by_receiver(sluice, client):
 
 
 class Stopped:
-    """The processor held with SIGSTOP: chunks are taken by the receiver, but not acknowledged."""
+    """A stage held with SIGSTOP; the processor: chunks are taken by the receiver, but not
+    acknowledged."""
 
-    def __init__(self, sluice):
-        self.pid = sluice.pid("processor")
+    def __init__(self, sluice, stage="processor"):
+        self.pid = sluice.pid(stage)
 
     def __enter__(self):
         os.kill(self.pid, signal.SIGSTOP)
         wait_until(lambda: open("/proc/%d/stat" % self.pid).read().rpartition(")")[2].split()[0]
-                   == "T", 10, "the processor stops")
+                   == "T", 10, "the stage stops")
 
     def __exit__(self, *_):
         os.kill(self.pid, signal.SIGCONT)
@@ -68,6 +69,27 @@ def test_new_connection(ctx, case):
     second.ack()
     sluice.stop()
     equal(serials(sluice.wait_file_records(6)), [0, 1, 2, 10, 11, 12], "serials")
+
+
+@cases("reset", "close")
+def test_gave_up_before_it_was_read(ctx, case):
+    """The receiver was away for longer than the clients wait for an ack: it finds every connection
+    with its successor behind it, all at once. Each chunk is stored once."""
+    sluice = ctx.sluice()
+    count = 30
+    with Stopped(sluice, "receiver"):
+        for i in range(count):
+            for _ in range(2):
+                gone = sluice.connect()
+                gone.send(chunk(i * 3, id=str(i)))
+                gone.reset() if case == "reset" else gone.close()
+        last = [sluice.connect() for _ in range(count)]
+        for i, client in enumerate(last):
+            client.send(chunk(i * 3, id=str(i)))
+    for i, client in enumerate(last):
+        equal(client.ack(), str(i), "ack")
+    sluice.stop()
+    equal(serials(sluice.wait_file_records(count * 3)), list(range(count * 3)), "serials")
 
 
 @limit(90)
