@@ -21,9 +21,6 @@
 /* What is watched while we read: bytes, and that no more will come. */
 #define WATCH_IN ((uint32_t)(EPOLLIN | EPOLLRDHUP))
 #define PEER_ENDED ((uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-/* What is watched while we read: bytes, and that no more will come. */
-#define WATCH_IN ((uint32_t)(EPOLLIN | EPOLLRDHUP))
-#define PEER_ENDED ((uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 
 /* Lines about clients that go out in a row, and the time that each of them takes up. */
 #define COMPLAINT_BURST 50u
