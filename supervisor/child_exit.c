@@ -46,20 +46,3 @@ const char *child_exit_text(const struct child_exit *exit, char *text, size_t si
         snprintf(text, size, "signal %s", name);
     return text;
 }
-
-bool child_exit_is_crash(const struct child_exit *exit)
-{
-    if (exit->code == CLD_EXITED)
-        return exit->status == EXIT_PANIC;
-    switch (exit->status) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGABRT:
-    case SIGSYS:
-        return true;
-    default:
-        return false;
-    }
-}

@@ -22,7 +22,4 @@ struct child_exit {
  */
 const char *child_exit_text(const struct child_exit *exit, char *text, size_t size);
 
-/* A crash of its own: SEGV, BUS, FPE, ILL, ABRT, SYS, or exit status 101. */
-bool child_exit_is_crash(const struct child_exit *exit);
-
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "shared/base/log.h"
@@ -202,6 +203,8 @@ int main(int argc, char **argv)
     struct err err = {0};
     int status;
 
+    /* It holds every secret: no core dump, and no look into it by other processes of its user. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (command_line_parse(argc, argv, &command, &err) < 0) {
         fprintf(stderr, "sluiced: %s (sluiced --help lists all)\n", err.text);
         return EXIT_MISUSE;

@@ -121,8 +121,10 @@ int reload_run(struct reload *reload, supervisor_restarted *done, void *data, st
     struct option_report report = {0};
     struct options_reload plan = {0};
     struct options *next = NULL;
-    int r;
+    int r = supervisor_check_idle(reload->supervisor, err);
 
+    if (r < 0)
+        return r;
     r = options_load(reload->sources, before, &report, &next);
     if (r == 0)
         r = options_plan_reload(before, next, &report, &plan);

@@ -123,8 +123,7 @@ static void place_descriptors(int null, int control, int report)
         fail(STEP_DESCRIPTORS);
     if (dup2(control, CONTROL_FD) < 0)
         fail(STEP_DESCRIPTORS);
-    if (close_range(REPORT_FD + 1, ~0u, 0) < 0)
-        fail(STEP_DESCRIPTORS);
+    closefrom(REPORT_FD + 1); /* close_range, or /proc on kernels that do not have it */
 }
 
 static void switch_identity(const struct spawn_identity *identity)

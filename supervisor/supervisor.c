@@ -515,7 +515,7 @@ void supervisor_stop(struct supervisor *supervisor)
 
 /* ---- restarts ---- */
 
-static int check_idle(const struct supervisor *supervisor, struct err *err)
+int supervisor_check_idle(const struct supervisor *supervisor, struct err *err)
 {
     if (supervisor->state != SUPERVISOR_RUNNING)
         return err_set(err, EBUSY, "Sluice is %s", state_names[supervisor->state]);
@@ -527,7 +527,7 @@ static int check_idle(const struct supervisor *supervisor, struct err *err)
 int supervisor_restart(struct supervisor *supervisor, enum stage_id stage, int index,
                        supervisor_restarted *done, void *data, struct err *err)
 {
-    int r = check_idle(supervisor, err);
+    int r = supervisor_check_idle(supervisor, err);
 
     if (r < 0)
         return r;
@@ -546,7 +546,7 @@ int supervisor_take_options(struct supervisor *supervisor, struct options *optio
 {
     unsigned cursor = 0;
     struct child *child;
-    int r = check_idle(supervisor, err);
+    int r = supervisor_check_idle(supervisor, err);
 
     if (r < 0)
         return r;

@@ -63,6 +63,9 @@ enum liveness_verdict supervisor_liveness(const struct supervisor *supervisor,
 /* Said once: 0, or -errno with the reason. */
 typedef void supervisor_restarted(void *data, int r, const char *text);
 
+/* 0, or -EBUSY where neither a restart nor a reload can begin now. */
+int supervisor_check_idle(const struct supervisor *supervisor, struct err *err);
+
 /*
  * Restarts one instance of a stage, or all (index -1). -EBUSY: stopping, not running yet, or
  * restarts are under way; -ENOENT: no such instance. done (may be NULL) is called later.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-id128.h>
 #include <unistd.h>
 
 #include "shared/base/clock.h"
@@ -323,8 +324,12 @@ static int configure(struct role_context *context)
 
 static int make_loop(struct role_context *context, struct err *err)
 {
-    int r = sd_event_new(&context->event);
+    sd_id128_t boot;
+    int r;
 
+    /* sd-event spreads its timers by it and remembers it; once confined it cannot be read. */
+    (void)sd_id128_get_boot(&boot);
+    r = sd_event_new(&context->event);
     if (r >= 0)
         r = sd_event_add_signal(context->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK,
                                 on_terminate, context);

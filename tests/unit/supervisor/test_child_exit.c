@@ -50,28 +50,11 @@ static void test_cut(void **state)
     assert_string_equal(child_exit_text(&exit, text, sizeof(text)), "exit status");
 }
 
-static void test_crashes(void **state)
-{
-    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
-    static const int others[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-        assert_true(
-            child_exit_is_crash(&(struct child_exit){.code = CLD_DUMPED, .status = crashes[i]}));
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        assert_false(
-            child_exit_is_crash(&(struct child_exit){.code = CLD_KILLED, .status = others[i]}));
-    assert_true(child_exit_is_crash(&(struct child_exit){.code = CLD_EXITED, .status = 101}));
-    assert_false(child_exit_is_crash(&(struct child_exit){.code = CLD_EXITED, .status = 11}));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_crashes),
     };
 
     return cmocka_run_group_tests_name("child_exit", tests, NULL, NULL);
