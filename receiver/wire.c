@@ -1,5 +1,6 @@
 #include "receiver/wire.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "shared/base/bytes.h"
@@ -97,7 +98,7 @@ int wire_head_read(const uint8_t *p, size_t n, struct wire_head *ret)
     return 1;
 }
 
-/* Skips the value at skip->at, of any kind. Returns as wire_skip, 1: skipped. */
+/* Skips the head at skip->at with its body, of any kind. Returns as wire_skip, 1: skipped. */
 static int skip_one(const uint8_t *p, size_t n, size_t limit, struct wire_skip *skip)
 {
     struct wire_head head;
@@ -120,61 +121,161 @@ static int skip_one(const uint8_t *p, size_t n, size_t limit, struct wire_skip *
     }
     skip->at = end;
     skip->values += head.children - 1;
+    skip->partial += head.children - 1;
     return 1;
 }
 
-/* Longer than the longest value of the fast path, so that it need not look at the end. */
-#define FAST_BYTES 272u
-
 /*
- * What records are made of, while there is plenty of input: strings below 256 bytes, small
- * containers, times, small numbers. Stops before anything else. Measured: a branch per kind is
- * faster than a table of sizes, because a predicted branch lets the processor go on with the next
- * value while the length of this one is still being added.
+ * The records of a chunk are mostly of one shape: the same keys in the same order, many values of
+ * the same length. So the heads of the last record are kept, and the next one's are compared with
+ * them. Where a head is the same, the place of the next one is known from the shape instead of from
+ * the bytes just loaded, and the processor need not wait for the load: measured with records of 370
+ * bytes, 2 to 3 times as fast as a branch for each kind.
  */
-static void skip_fast(const uint8_t *p, size_t n, struct wire_skip *skip)
+#define SHAPE_SLOTS 96u
+/* More than a head with its body has where a slot can be equal, so that one look at the end does. */
+#define SHAPE_BYTES 272u
+/* After so many records in a row that did not fit the one before, shapes are not tried any more. */
+#define SHAPE_MISSES 4u
+
+struct slot {
+    uint16_t mask; /* which of a head's first two bytes count */
+    uint16_t lead; /* what they must be; a slot that is never equal has a mask of 0 and a 1 here */
+    uint16_t bytes;
+    uint16_t children;
+};
+
+struct shape {
+    unsigned count;
+    unsigned misses;
+    struct slot slots[SHAPE_SLOTS];
+};
+
+static uint16_t two_bytes(const uint8_t *p)
 {
-    size_t at = skip->at;
-    uint64_t values = skip->values;
+    uint16_t v;
 
-    while (values != 0 && n - at >= FAST_BYTES) {
-        uint8_t b = p[at];
+    memcpy(&v, p, sizeof(v));
+    return le16toh(v);
+}
 
-        if ((b & 0xe0) == 0xa0) {
-            at += 1u + (b & 0x1fu);
-            values--;
-        } else if (b == 0xd9) {
-            at += 2u + p[at + 1];
-            values--;
-        } else if (b < 0x80 || b >= 0xe0) {
-            at++;
-            values--;
-        } else if (b == 0xd7) {
-            at += 10;
-            values--;
-        } else if (b < 0x90) {
-            at++;
-            values += 2ull * (b & 0x0fu) - 1;
-        } else if (b < 0xa0) {
-            at++;
-            values += (b & 0x0fu) - 1ull;
+/* Notes what the head at p is. False: it is too large for a slot. */
+static bool slot_set(struct slot *slot, const uint8_t *p, const struct wire_head *head)
+{
+    uint64_t bytes = head->head_bytes + head->body_bytes;
+
+    if (bytes > UINT16_MAX || head->children > UINT16_MAX)
+        return false;
+    slot->bytes = (uint16_t)bytes;
+    slot->children = (uint16_t)head->children;
+    slot->mask = head->head_bytes == 1 || head->kind == WIRE_EXT ? 0x00ff : 0xffff;
+    slot->lead = two_bytes(p) & slot->mask;
+    /* Where two bytes do not tell the size: str16 and the like, and ext with a length field. */
+    if (head->head_bytes > 2 || (head->kind == WIRE_EXT && p[0] < 0xd4)) {
+        slot->mask = 0;
+        slot->lead = 1;
+    }
+    return true;
+}
+
+/* The shape of the value at `at`. Returns its end; 0: it does not fit, or is not all there. */
+static size_t shape_learn(struct shape *shape, const uint8_t *p, size_t n, size_t at)
+{
+    uint64_t values = 1;
+    unsigned i = 0;
+
+    shape->count = 0;
+    while (values != 0) {
+        struct slot *slot = &shape->slots[i];
+        struct wire_head head;
+
+        if (i == SHAPE_SLOTS || n - at < SHAPE_BYTES ||
+            wire_head_read(p + at, n - at, &head) <= 0 || !slot_set(slot, p + at, &head) ||
+            slot->bytes > n - at)
+            return 0;
+        at += slot->bytes;
+        values += head.children - 1;
+        i++;
+    }
+    shape->count = i;
+    return at;
+}
+
+/* A head that differs from its slot, but may be of another length only. 0: it is something else. */
+static size_t slot_differs(struct slot *slot, const uint8_t *p, size_t n)
+{
+    struct wire_head head;
+    uint16_t children = slot->children;
+
+    /* What it nearly always is: another length of a string below 256 bytes. */
+    if (children == 0 && ((p[0] & 0xe0) == 0xa0 || p[0] == 0xd9)) {
+        slot->mask = p[0] == 0xd9 ? 0xffff : 0x00ff;
+        slot->lead = two_bytes(p) & slot->mask;
+        slot->bytes = p[0] == 0xd9 ? 2u + p[1] : 1u + (p[0] & 0x1fu);
+        return slot->bytes;
+    }
+    if (wire_head_read(p, n, &head) <= 0 || head.children != children ||
+        !slot_set(slot, p, &head) || slot->bytes > n)
+        return 0;
+    return slot->bytes;
+}
+
+/* The end of the value at `at`, if it has the shape; 0: it has not, or is not all there. */
+static size_t shape_follow(struct shape *shape, const uint8_t *p, size_t n, size_t at)
+{
+    for (unsigned i = 0; i < shape->count; i++) {
+        struct slot *slot = &shape->slots[i];
+
+        if (n - at < SHAPE_BYTES)
+            return 0;
+        if ((two_bytes(p + at) & slot->mask) == slot->lead) {
+            at += slot->bytes;
         } else {
-            break;
+            size_t bytes = slot_differs(slot, p + at, n - at);
+
+            if (bytes == 0)
+                return 0;
+            at += bytes;
         }
     }
-    skip->at = at;
-    skip->values = values;
+    return at;
+}
+
+/* Skips whole values while they are alike. Stops at the first byte of one. */
+static void skip_alike(const uint8_t *p, size_t n, struct shape *shape, struct wire_skip *skip)
+{
+    while (skip->values != 0 && shape->misses < SHAPE_MISSES) {
+        size_t end = shape->count > 0 ? shape_follow(shape, p, n, skip->at) : 0;
+
+        if (end != 0) {
+            shape->misses = 0;
+        } else {
+            shape->misses++;
+            end = shape_learn(shape, p, n, skip->at);
+        }
+        if (end == 0)
+            break;
+        skip->at = end;
+        skip->values--;
+    }
 }
 
 int wire_skip(const uint8_t *p, size_t n, size_t limit, struct wire_skip *skip)
 {
+    struct shape shape;
+
+    shape.count = 0;
+    shape.misses = 0;
     while (skip->values != 0) {
         int got;
 
-        if (n - skip->at >= FAST_BYTES)
-            skip_fast(p, n, skip);
-        if (skip->values == 0)
-            break;
+        if (skip->partial == 0) {
+            if (skip->values > 1 && n - skip->at >= SHAPE_BYTES)
+                skip_alike(p, n, &shape, skip);
+            if (skip->values == 0)
+                break;
+            skip->partial = 1;
+        }
         got = skip_one(p, n, limit, skip);
         if (got <= 0)
             return got;

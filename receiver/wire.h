@@ -42,9 +42,10 @@ int wire_head_read(const uint8_t *p, size_t n, struct wire_head *ret);
 
 /* Where skipping stands. Start: {.at = first byte of the first value, .values = how many}. */
 struct wire_skip {
-    size_t at;       /* everything before it is skipped */
-    uint64_t values; /* still to be skipped from `at` on */
-    size_t need;     /* after 0: bytes that must be there before anything more can be skipped */
+    size_t at;        /* everything before it is skipped */
+    uint64_t values;  /* still to be skipped from `at` on */
+    uint64_t partial; /* private: of these, how many belong to a value that is half skipped */
+    size_t need;      /* after 0: bytes that must be there before anything more can be skipped */
 };
 
 /*

@@ -427,6 +427,98 @@ static void compression_by_magic(void **state)
     assert_int_equal(m.compression, RING_GZIP); /* the decoder finds that it is none */
 }
 
+/* One value of a record, of a random type and size. Returns its bytes. */
+static size_t random_value(uint8_t *p, uint64_t *seed)
+{
+    uint32_t n = fixture_random(seed) % 40;
+
+    switch (fixture_random(seed) % 9) {
+    case 0:
+        p[0] = (uint8_t)(0xa0 + n % 32);
+        return 1 + n % 32;
+    case 1:
+        memcpy(p, "\xd9", 1);
+        p[1] = (uint8_t)(n * 6);
+        return 2 + n * 6;
+    case 2:
+        p[0] = 0xda;
+        p[1] = (uint8_t)(n / 8);
+        p[2] = (uint8_t)n;
+        return 3 + 256 * (n / 8) + n;
+    case 3:
+        p[0] = 0xcf;
+        return 9;
+    case 4:
+        memcpy(p, "\xd7\x00", 2);
+        return 10;
+    case 5:
+        memcpy(p, "\xc7\x05\x01", 3);
+        return 8;
+    case 6:
+        memcpy(p, "\x82\xa1k\x93\x01\xc0\xc3\xa0\x80", 9);
+        return 9;
+    case 7:
+        memcpy(p, "\xde\x00\x01\x05\xc4\x03", 6);
+        return 9;
+    default:
+        p[0] = (uint8_t)(n % 2 ? 0xe0 + n % 32 : n);
+        return 1;
+    }
+}
+
+/* Runs of records alike, with others between: the shape that is kept must never lead astray. */
+static void records_alike_and_others(void **state)
+{
+    uint64_t seed = 0x5eed0005;
+    uint8_t *bytes = calloc(1, 8u << 20);
+
+    (void)state;
+    assert_non_null(bytes);
+    for (unsigned round = 0; round < 25; round++) {
+        unsigned records = 1 + fixture_random(&seed) % 800;
+        size_t n = 7, record = 0;
+        struct feed feed = {0};
+        struct forward_frame frame;
+        struct forward_message m;
+
+        memcpy(bytes, "\x92\xa1t\xdc", 4);
+        bytes[4] = (uint8_t)(records >> 8);
+        bytes[5] = (uint8_t)records;
+        n = 6;
+        for (unsigned i = 0; i < records; i++) {
+            if (record != 0 && fixture_random(&seed) % 20 != 0) {
+                memcpy(bytes + n, bytes + n - record, record); /* like the one before */
+            } else {
+                unsigned pairs = fixture_random(&seed) % 16;
+
+                record = 2;
+                bytes[n] = 0x92;
+                bytes[n + 1] = 0x01;
+                bytes[n + record++] = (uint8_t)(0x80 + pairs);
+                for (unsigned k = 0; k < 2 * pairs; k++)
+                    record += random_value(bytes + n + record, &seed);
+            }
+            n += record;
+            assert_true(n < (7u << 20));
+        }
+        forward_frame_init(&frame, LIMIT);
+        for (size_t at = 0; at < n;) {
+            size_t piece = 1 + fixture_random(&seed) % 20000;
+            enum forward_frame_result result;
+
+            piece = piece > n - at ? n - at : piece;
+            feed_add(&feed, bytes + at, piece);
+            at += piece;
+            result = forward_frame_next(&frame, feed.p, feed.n, &m);
+            assert_int_equal(result, at < n ? FORWARD_FRAME_MORE : FORWARD_FRAME_CHUNK);
+        }
+        assert_int_equal(m.bytes, n);
+        assert_int_equal(m.declared, records);
+        free(feed.p);
+    }
+    free(bytes);
+}
+
 static void the_limit(void **state)
 {
     struct forward_frame frame;
@@ -481,19 +573,13 @@ static void guesses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(captures_in_any_pieces),
-        cmocka_unit_test(hostile_streams),
-        cmocka_unit_test(random_bytes_end),
-        cmocka_unit_test(damaged_captures_end),
-        cmocka_unit_test(top_level_values),
-        cmocka_unit_test(empty_carriers),
-        cmocka_unit_test(chunk_ids_of_any_type),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(long_tags_and_ids),
-        cmocka_unit_test(compression_by_magic),
-        cmocka_unit_test(the_limit),
-        cmocka_unit_test(nesting_takes_no_memory),
-        cmocka_unit_test(guesses),
+        cmocka_unit_test(captures_in_any_pieces),   cmocka_unit_test(hostile_streams),
+        cmocka_unit_test(random_bytes_end),         cmocka_unit_test(damaged_captures_end),
+        cmocka_unit_test(top_level_values),         cmocka_unit_test(empty_carriers),
+        cmocka_unit_test(chunk_ids_of_any_type),    cmocka_unit_test(refusals),
+        cmocka_unit_test(long_tags_and_ids),        cmocka_unit_test(compression_by_magic),
+        cmocka_unit_test(records_alike_and_others), cmocka_unit_test(the_limit),
+        cmocka_unit_test(nesting_takes_no_memory),  cmocka_unit_test(guesses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
