@@ -18,7 +18,7 @@
 #define LANE_TURN_CHUNKS 256u /* taken between two looks at the event loop */
 #define LANE_REPLY_WAIT_NS NS_PER_MS
 #define LANE_RETRY_NS (500 * NS_PER_MS)
-#define LANE_CONFIRM_NS NS_PER_S /* confirmations alone are written when nothing came for so long */
+#define LANE_CONFIRM_NS NS_PER_S /* ends of connections alone wait for company for so long */
 #define LANE_COPY_KEEP_BYTES (1u << 20)
 #define LANE_MAX_ENTRY_BYTES (3ull << 30)
 
@@ -41,6 +41,7 @@ struct lane {
     struct batch batches[2];
     unsigned current;       /* of batches */
     unsigned chunks;        /* entries taken into it, of any kind */
+    unsigned verdicts;      /* of them, those that a sender waits for */
     uint64_t plain_bytes;   /* in its finished frames */
     struct batch_mark mark; /* where the chunk that is converted is cut off if it is damaged */
     uint64_t mark_plain;    /* plain_bytes there */
@@ -402,6 +403,7 @@ static int take_entry(struct lane *lane, unsigned index, const struct ring_taken
     }
     if (e->kind == RING_CHUNK) {
         put_verdict(ring, taken, verdict);
+        lane->verdicts++;
         lane->totals.chunks_taken++;
         status_add(lane->config.status, METRIC_CHUNKS_TAKEN, 1);
     }
@@ -492,8 +494,12 @@ static int add_confirmation(void *context, const struct segment_confirmation *co
     return batch_confirmation(context, confirmation);
 }
 
-/* Completes the collected batch's bytes. Nothing to store: leaves them empty. */
-static int seal(struct lane *lane, bool confirmations_alone)
+/*
+ * Completes the collected batch's bytes. Nothing to store: leaves them empty. What the window has
+ * learned (resends, confirmations, ends) is stored before the positions move past the entries that
+ * said so: a successor would not hear it again, and take a resend for a new chunk, or the reverse.
+ */
+static int seal(struct lane *lane)
 {
     struct batch *batch = &lane->batches[lane->current];
     struct commit_record commit = lane->totals;
@@ -501,7 +507,7 @@ static int seal(struct lane *lane, bool confirmations_alone)
 
     if (r < 0)
         return r;
-    if (batch->frames == 0 && lane->quarantine.count == 0 && !confirmations_alone)
+    if (batch->frames == 0 && lane->quarantine.count == 0 && !resend_window_dirty(lane->window))
         return 0;
     r = resend_window_seal(lane->window, add_key, add_confirmation, batch);
     if (r < 0)
@@ -560,6 +566,7 @@ static void begin_next(struct lane *lane)
     lane->copy.n = 0;
     buf_trim(&lane->copy, LANE_COPY_KEEP_BYTES);
     lane->chunks = 0;
+    lane->verdicts = 0;
     lane->plain_bytes = 0;
     lane->full = false;
     lane->first_time_ns = lane->last_time_ns = 0;
@@ -582,9 +589,9 @@ static void start_job(struct lane *lane, uint64_t now_ns)
     committer_start(lane->committer, job);
 }
 
-static void hand_over(struct lane *lane, bool confirmations_alone, uint64_t now_ns)
+static void hand_over(struct lane *lane, uint64_t now_ns)
 {
-    int r = seal(lane, confirmations_alone);
+    int r = seal(lane);
 
     if (r < 0)
         log_panic("a batch of %u chunks cannot be sealed: error %d", lane->chunks, -r);
@@ -644,7 +651,8 @@ static void settle(struct lane *lane, uint64_t now_ns)
 /* How long the collected batch may still wait for more; 0: hand it over. */
 static uint64_t wait_for_more(const struct lane *lane, uint64_t now_ns)
 {
-    uint64_t until = lane->first_ns + lane->config.linger_ns;
+    uint64_t linger_ns = lane->verdicts > 0 ? lane->config.linger_ns : LANE_CONFIRM_NS;
+    uint64_t until = lane->first_ns + linger_ns;
 
     if (lane->draining || is_full(lane))
         return 0;
@@ -674,7 +682,7 @@ static uint64_t commit(struct lane *lane, uint64_t now_ns)
         wait = wait_for_more(lane, now_ns);
         if (wait > 0)
             return wait;
-        hand_over(lane, lane->draining && resend_window_dirty(lane->window), now_ns);
+        hand_over(lane, now_ns);
         return UINT64_MAX;
     }
     if (!resend_window_dirty(lane->window))
@@ -682,7 +690,7 @@ static uint64_t commit(struct lane *lane, uint64_t now_ns)
     wait = lane->started_ns + LANE_CONFIRM_NS;
     if (!lane->draining && wait > now_ns)
         return wait - now_ns;
-    hand_over(lane, true, now_ns);
+    hand_over(lane, now_ns);
     return UINT64_MAX;
 }
 

@@ -125,12 +125,13 @@ static int load_batches(struct scan *scan, uint64_t from, uint64_t to, bool cold
                                &scan->bytes, &batch);
         if (r < 0)
             return r;
-        r = resend_window_load(
-            window, slice_of(batch.keys, batch.commit.keys * sizeof(struct segment_key)), cold);
+        /* First the ends: a resend in this batch takes the place of a chunk whose end is in it. */
+        r = resend_window_load_confirmations(
+            window, slice_of(batch.confirmations,
+                             batch.commit.confirmations * sizeof(struct segment_confirmation)));
         if (r == 0)
-            r = resend_window_load_confirmations(
-                window, slice_of(batch.confirmations,
-                                 batch.commit.confirmations * sizeof(struct segment_confirmation)));
+            r = resend_window_load(
+                window, slice_of(batch.keys, batch.commit.keys * sizeof(struct segment_key)), cold);
         if (r < 0)
             return r;
     }
