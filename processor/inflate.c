@@ -8,7 +8,7 @@
 #include <zstd.h>
 
 /* Memory that stays after a large chunk. */
-#define KEEP_BYTES ((size_t)16 << 20)
+#define KEEP_BYTES ((size_t)4 << 20)
 /* Room for the first step, and for each further one. */
 #define STEP_BYTES ((size_t)256 << 10)
 /* zstd's window, 32 MiB: what fluentd's and the zstd program's common levels need. */

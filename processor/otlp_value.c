@@ -397,8 +397,11 @@ static int put_element(struct otlp_out *o, struct stack *stack, struct mp *in)
 
 static int put_container(struct otlp_out *o, uint8_t field, struct mp *in, const struct mp_value *v)
 {
-    struct stack stack = {.depth = 0};
-    int r = open_container(o, &stack, field, v);
+    struct stack stack;
+    int r;
+
+    stack.depth = 0;
+    r = open_container(o, &stack, field, v);
 
     while (r == 0 && stack.depth > 0) {
         struct level *level = &stack.level[stack.depth - 1];

@@ -16,6 +16,12 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
+void json_put_raw_slow(struct json_put *put, const char *text, size_t n)
+{
+    if (put->error == 0 && buf_append(put->out, text, n) < 0)
+        put->error = -ENOMEM;
+}
+
 /* Room for n bytes at the end; NULL once anything has failed. */
 static uint8_t *room(struct json_put *put, size_t n)
 {
@@ -31,16 +37,6 @@ static uint8_t *room(struct json_put *put, size_t n)
 static void took(struct json_put *put, const uint8_t *end)
 {
     put->out->n = (size_t)(end - put->out->p);
-}
-
-void json_put_raw(struct json_put *put, const char *text, size_t n)
-{
-    uint8_t *p = room(put, n);
-
-    if (p == NULL)
-        return;
-    memcpy(p, text, n);
-    put->out->n += n;
 }
 
 static bool is_plain(uint8_t c)
@@ -94,17 +90,20 @@ static uint8_t *put_escape(uint8_t *p, uint8_t c)
 void json_put_string(struct json_put *put, struct slice s)
 {
     size_t i = 0;
+    uint8_t *p = room(put, s.n + 2);
 
-    json_put_literal(put, "\"");
+    if (p == NULL)
+        return;
+    *p++ = '"';
+    took(put, p);
     while (i < s.n) {
         size_t n = plain_bytes((struct slice){s.p + i, s.n - i});
-        uint8_t *p = room(put, n + ESCAPE_MAX_BYTES);
         bool valid;
 
+        p = room(put, n + ESCAPE_MAX_BYTES);
         if (p == NULL)
             return;
-        if (n > 0)
-            memcpy(p, s.p + i, n);
+        memcpy(p, s.p + i, n);
         p += n;
         i += n;
         if (i < s.n && s.p[i] < 0x80) {

@@ -14,8 +14,20 @@ struct json_put {
     int error; /* 0 or -ENOMEM */
 };
 
+void json_put_raw_slow(struct json_put *put, const char *text, size_t n);
+
 /* Bytes as they are: punctuation, names. */
-void json_put_raw(struct json_put *put, const char *text, size_t n);
+static inline void json_put_raw(struct json_put *put, const char *text, size_t n)
+{
+    struct buf *out = put->out;
+
+    if (put->error != 0 || out->cap - out->n < n) {
+        json_put_raw_slow(put, text, n);
+        return;
+    }
+    memcpy(out->p + out->n, text, n);
+    out->n += n;
+}
 #define json_put_literal(put, text) json_put_raw(put, text, sizeof(text) - 1)
 
 /* With quotes; what is not UTF-8 becomes U+FFFD. */

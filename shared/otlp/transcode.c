@@ -97,7 +97,6 @@ static bool next_repeated(struct pb_reader *r, uint32_t number, struct slice *re
 static const struct field_row value_rows[] = {{1, PB_BYTES},   {2, PB_VARINT}, {3, PB_VARINT},
                                               {4, PB_FIXED64}, {5, PB_BYTES},  {6, PB_BYTES},
                                               {7, PB_BYTES},   {0, 0}};
-static const struct field_row key_value_rows[] = {{1, PB_BYTES}, {2, PB_BYTES}, {0, 0}};
 
 /* One array or key-value list that is being written. */
 struct level {
@@ -198,33 +197,62 @@ static int open_value(struct transcoder *t, struct value_stack *stack, struct sl
     return 1;
 }
 
-/* Writes the key of a KeyValue, opened; its value, if any, is for the caller. */
-static int open_key_value(struct transcoder *t, struct slice bytes, bool *ret_has,
-                          struct slice *ret)
+/* A KeyValue's fields; as scan, without the general machinery: there are ten to a record. */
+static int read_key_value(struct transcoder *t, struct slice bytes, struct slice *ret_key,
+                          struct single *ret_value)
 {
-    struct message m;
-    int r = scan(t, bytes, key_value_rows, 0, &m);
+    struct pb_reader r = pb_reader_of(bytes);
+    struct pb_field f;
+
+    *ret_key = (struct slice){NULL, 0};
+    ret_value->present = false;
+    for (;;) {
+        const uint8_t *at = r.p;
+        int more = pb_next(&r, &f);
+
+        if (more < 0)
+            return bad(t, at, "damaged field");
+        if (more == 0)
+            return 0;
+        if (f.number > 2)
+            continue;
+        if (f.wire != PB_BYTES)
+            return bad(t, at, "wrong wire type");
+        if (f.number == 1) {
+            *ret_key = f.bytes;
+        } else {
+            ret_value->present = true;
+            ret_value->bytes = f.bytes;
+        }
+    }
+}
+
+/* Writes the key of a KeyValue, opened; its value, if any, is for the caller. */
+static int open_key_value(struct transcoder *t, struct slice bytes, struct single *ret_value)
+{
+    struct slice key;
+    int r = read_key_value(t, bytes, &key, ret_value);
 
     if (r < 0)
         return r;
     json_put_literal(&t->put, "{\"key\":");
-    json_put_string(&t->put, m.field[1].bytes);
-    if (m.field[2].present)
+    json_put_string(&t->put, key);
+    if (ret_value->present)
         json_put_literal(&t->put, ",\"value\":");
-    *ret_has = m.field[2].present;
-    *ret = m.field[2].bytes;
     return 0;
 }
 
 /* Writes one AnyValue, whatever is in it. */
 static int put_value(struct transcoder *t, struct slice value)
 {
-    struct value_stack stack = {.depth = 0};
-    int r = open_value(t, &stack, value);
+    struct value_stack stack; /* two KiB, of which most values need the depth only */
+    int r;
 
+    stack.depth = 0;
+    r = open_value(t, &stack, value);
     while (r >= 0 && stack.depth > 0) {
         struct level *top = &stack.level[stack.depth - 1];
-        bool has = true;
+        struct single v;
 
         if (!next_repeated(&top->r, 1, &value)) {
             json_put_literal(&t->put, "]}}");
@@ -241,9 +269,9 @@ static int put_value(struct transcoder *t, struct slice value)
             r = open_value(t, &stack, value);
             continue;
         }
-        r = open_key_value(t, value, &has, &value);
-        if (r == 0 && has)
-            r = open_value(t, &stack, value);
+        r = open_key_value(t, value, &v);
+        if (r == 0 && v.present)
+            r = open_value(t, &stack, v.bytes);
         if (r == 0)
             json_put_literal(&t->put, "}");
     }
@@ -326,12 +354,11 @@ static int put_array_member(struct transcoder *t, bool *first, struct slice mess
 
 static int put_attribute(struct transcoder *t, struct slice bytes)
 {
-    struct slice value;
-    bool has;
-    int r = open_key_value(t, bytes, &has, &value);
+    struct single value;
+    int r = open_key_value(t, bytes, &value);
 
-    if (r == 0 && has)
-        r = put_value(t, value);
+    if (r == 0 && value.present)
+        r = put_value(t, value.bytes);
     json_put_literal(&t->put, "}");
     return r;
 }
@@ -387,12 +414,12 @@ static struct slice trace_id_text(struct transcoder *t, struct slice record)
     struct slice attribute;
 
     while (next_repeated(&r, 6, &attribute)) {
-        struct message m;
+        struct slice key;
+        struct single any;
         struct pb_field value;
 
-        if (scan(t, attribute, key_value_rows, 0, &m) == 0 &&
-            slice_is(m.field[1].bytes, "trace_id") &&
-            read_value(t, m.field[2].bytes, &value) == 0 && value.number == 1)
+        if (read_key_value(t, attribute, &key, &any) == 0 && slice_is(key, "trace_id") &&
+            any.present && read_value(t, any.bytes, &value) == 0 && value.number == 1)
             return value.bytes;
     }
     return (struct slice){NULL, 0};
