@@ -127,6 +127,21 @@ static bool fits(const struct parcel *parcel, const struct journal_frame *frame,
            parcel->plain_bytes + frame->plain_bytes <= max;
 }
 
+/*
+ * The reader has nothing more, and nothing is under way: all batches that the lane page named
+ * before are done, those that hold no frames or could not be read too.
+ */
+static void pass_rest(struct lane *lane, const struct lane_state *state)
+{
+    struct cursor_range rest = {lane->at, {state->next_sequence, 0, 0}};
+    struct cursor_range forgotten;
+
+    if (cursor_compare(rest.from, rest.to) >= 0)
+        return;
+    lane->rewind |= cursor_mark(lane->cursor, &rest, 0, &forgotten);
+    lane->at = rest.to;
+}
+
 /* 1: the parcel has frames; 0: the lane has nothing; -errno. */
 static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct parcel *parcel,
                      struct err *err)
@@ -163,6 +178,8 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct par
     }
     if (parcel->count > 0)
         return 1; /* an error shows at the next call */
+    if (r == 0 && lane->under_way == 0)
+        pass_rest(lane, &state);
     if (r == -ENOMEM)
         return err_errno(err, ENOMEM, "cannot take a frame of the journal");
     return r;

@@ -253,6 +253,32 @@ static void test_skipped_before_a_done_piece(void **state)
     assert_int_equal(source_lag(w->source), 0); /* put right, though ten records are missing */
 }
 
+/* A batch without frames, or one that cannot be read, at the very end. */
+static void test_nothing_to_deliver_at_the_end(void **state)
+{
+    struct world *w = *state;
+    struct parcel other;
+
+    parcel_init(&other);
+    fixture_set_codec(w->fixture, FRAME_NONE);
+    fixture_commit(w->fixture, 0, 1, 10);
+    fixture_commit(w->fixture, 0, 1, 10);
+    damage(w, 0, "r-000015");
+    fixture_commit(w->fixture, 0, 0, 0);
+    assert_int_equal(fill(w, 100), 1);
+    assert_int_equal(source_fill(w->source, 100, &other, NULL), 0);
+    assert_int_equal(ranges(w, 0)->done.sequence, 0); /* the first is under way */
+    done(w);
+    assert_int_equal(fill(w, 100), 0);
+    assert_int_equal(ranges(w, 0)->done.sequence, 4);
+    assert_int_equal(source_lag(w->source), 0);
+    fixture_commit(w->fixture, 0, 1, 10);
+    assert_int_equal(fill(w, 100), 1);
+    done(w);
+    assert_int_equal(ranges(w, 0)->done.sequence, 5);
+    parcel_fini(&other);
+}
+
 /* More pieces out of order than a cursor can hold: what it forgets comes again, and at the end
  * everything was delivered. */
 static void test_forgotten_pieces_come_again(void **state)
@@ -316,6 +342,7 @@ int main(void)
         TEST(test_not_delivered_comes_again),
         TEST(test_done_pieces_are_passed),
         TEST(test_skipped_before_a_done_piece),
+        TEST(test_nothing_to_deliver_at_the_end),
         TEST(test_forgotten_pieces_come_again),
         TEST(test_sync),
     };
