@@ -2,6 +2,7 @@
  * sluiced: reads and checks the configuration, then gives the event loop to the supervisor.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "shared/base/fd.h"
 #include "shared/base/log.h"
 #include "shared/options/option_dump.h"
 #include "shared/options/options.h"
@@ -196,6 +198,23 @@ static int run(struct daemon *daemon)
     return sd_event_loop(daemon->event);
 }
 
+/*
+ * Whoever closed 0, 1 or 2 before the start would have the first socket opened in its place, and a
+ * stage would inherit that.
+ */
+static int fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO && fd_set_cloexec(fd, 0) == 0);
+    if (fd < 0)
+        return -errno;
+    fd_close(&fd);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon daemon = {0};
@@ -205,6 +224,8 @@ int main(int argc, char **argv)
 
     /* It holds every secret: no core dump, and no look into it by other processes of its user. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (fill_standard_descriptors() < 0)
+        return EXIT_ENVIRONMENT;
     if (command_line_parse(argc, argv, &command, &err) < 0) {
         fprintf(stderr, "sluiced: %s (sluiced --help lists all)\n", err.text);
         return EXIT_MISUSE;

@@ -13,6 +13,7 @@ check_PROGRAMS += \
 	tests/unit/supervisor/test_control \
 	tests/unit/supervisor/test_stage \
 	tests/unit/supervisor/test_listeners \
+	tests/unit/supervisor/test_oom \
 	tests/unit/supervisor/test_data_dir \
 	tests/unit/supervisor/test_spawn \
 	tests/unit/supervisor/test_command_line
@@ -43,3 +44,6 @@ tests_unit_supervisor_test_spawn_LDADD = $(LIBS_SUPERVISOR) $(CMOCKA_LIBS)
 tests_unit_supervisor_test_command_line_SOURCES = tests/unit/supervisor/test_command_line.c
 tests_unit_supervisor_test_command_line_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
 tests_unit_supervisor_test_command_line_LDADD = $(LIBS_SUPERVISOR) $(CMOCKA_LIBS)
+tests_unit_supervisor_test_oom_SOURCES = tests/unit/supervisor/test_oom.c
+tests_unit_supervisor_test_oom_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
+tests_unit_supervisor_test_oom_LDADD = $(LIBS_SUPERVISOR) $(CMOCKA_LIBS)
