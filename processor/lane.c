@@ -648,20 +648,22 @@ static void settle(struct lane *lane, uint64_t now_ns)
         settle_failure(lane, now_ns);
 }
 
-/* How long the collected batch may still wait for more; 0: hand it over. */
+/*
+ * How long the collected batch may still wait for more; 0: hand it over. Counted from the start of
+ * the commit before: a chunk that comes alone is committed at once, a stream in batches.
+ */
 static uint64_t wait_for_more(const struct lane *lane, uint64_t now_ns)
 {
-    uint64_t linger_ns = lane->verdicts > 0 ? lane->config.linger_ns : LANE_CONFIRM_NS;
-    uint64_t until = lane->first_ns + linger_ns;
+    uint64_t until = lane->started_ns + lane->config.linger_ns;
 
     if (lane->draining || is_full(lane))
         return 0;
-    if (lane->config.interval_ns > 0) {
-        if (lane->started_ns + lane->config.interval_ns > until)
-            until = lane->started_ns + lane->config.interval_ns;
-    } else if (collected_bytes(lane) >= FRAME_MAX_PLAIN_BYTES) {
+    if (lane->verdicts == 0)
+        until = lane->first_ns + LANE_CONFIRM_NS;
+    else if (lane->config.interval_ns > 0)
+        until = lane->started_ns + lane->config.interval_ns;
+    else if (collected_bytes(lane) >= FRAME_MAX_PLAIN_BYTES)
         return 0;
-    }
     return until > now_ns ? until - now_ns : 0;
 }
 

@@ -43,7 +43,7 @@ struct lane_config {
     enum frame_codec_id codec;
     uint64_t segment_bytes;
     uint64_t cursor_sequence; /* no cursor is at or above this batch sequence */
-    uint64_t linger_ns;       /* the longest that a batch waits for more when the disk is free */
+    uint64_t linger_ns;       /* least time between the starts of two small commits */
     uint64_t interval_ns;     /* journal.sync = "interval": the least time between syncs; else 0 */
     uint32_t window_keys;
     uint64_t window_ns;
