@@ -350,9 +350,6 @@ static uint64_t tick_state(struct clients *clients, enum connection_state state)
         if (connection_since_ns(c) + limit_ns > now_ns)
             return connection_since_ns(c) + limit_ns;
         connection_time_out(c);
-        /* One that must stay (half a message, while draining) is looked at again later. */
-        if (list_first(list) == first)
-            return now_ns + LINGER_NS;
     }
     return 0;
 }

@@ -281,6 +281,14 @@ static bool is_foreign(struct connection *c, const uint8_t *p, size_t n)
     return false;
 }
 
+/* It stays in its state, and is looked at again after as long a time. */
+static void stay(struct connection *c)
+{
+    c->since_ns = c->intake->now_ns;
+    list_remove(&c->in_state);
+    list_append(&c->intake->states[c->state], &c->in_state);
+}
+
 /* Bytes came: acks that were written before them have arrived. */
 static void note_bytes(struct connection *c, size_t n)
 {
@@ -289,11 +297,8 @@ static void note_bytes(struct connection *c, size_t n)
     if (c->ack_news)
         memcpy(c->confirmed, c->acked, sizeof(c->confirmed));
     c->ack_news = false;
-    if (c->intake->idle_ns > 0 && c->state == CONNECTION_READY) {
-        c->since_ns = c->intake->now_ns;
-        list_remove(&c->in_state);
-        list_append(&c->intake->states[CONNECTION_READY], &c->in_state);
-    }
+    if (c->intake->idle_ns > 0 && c->state == CONNECTION_READY)
+        stay(c);
 }
 
 static void on_bytes(struct connection *c, const struct space *space, size_t n)
@@ -417,9 +422,7 @@ void connection_wake_for_memory(struct connection *c)
 static void on_idle(struct connection *c)
 {
     if (c->tail > c->head || c->owed > 0 || !outbox_is_empty(&c->outbox)) {
-        c->since_ns = c->intake->now_ns;
-        list_remove(&c->in_state);
-        list_append(&c->intake->states[CONNECTION_READY], &c->in_state);
+        stay(c);
         return;
     }
     log_debug("client %s: idle for forward.idle_timeout", c->name);
@@ -431,8 +434,12 @@ static void on_half_closed_end(struct connection *c)
 {
     if (c->tail == c->head && c->pauses == 0)
         on_readable(c, false);
-    if (c->state == CONNECTION_HALF_CLOSED && c->tail == c->head)
+    if (c->state != CONNECTION_HALF_CLOSED)
+        return;
+    if (c->tail == c->head)
         connection_close(c);
+    else
+        stay(c);
 }
 
 void connection_time_out(struct connection *c)
