@@ -221,13 +221,22 @@ void sim_client_step(struct sim *sim, uint32_t index)
         client_leaves(sim, client->connection, false);
 }
 
+static bool can_connect(const struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->plan.receivers; i++) {
+        if (sim->receivers[i].alive)
+            return true;
+    }
+    return false;
+}
+
 bool sim_client_ready(const struct sim *sim, uint32_t index)
 {
     const struct sim_client *client = &sim->clients[index];
     const struct sim_connection *c;
 
     if (client->connection == SIM_NONE)
-        return client->again_count > 0 || has_more(sim);
+        return can_connect(sim) && (client->again_count > 0 || has_more(sim));
     c = &sim->connections[client->connection];
     return c->receiver_gone || c->to_client_count > 0 || timed_out(sim, client) ||
            may_send(sim, client) ||
