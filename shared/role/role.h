@@ -12,7 +12,8 @@
  *     confine    capabilities dropped, rlimits, not dumpable, no_new_privs, Landlock, seccomp
  *     ready      role->start: sources on the event loop; then READY to the supervisor
  *     run        the event loop
- *     drain      SIGTERM or the supervisor's word, or its end: role->drain, until role_drained()
+ *     drain      the supervisor's word, or its end: role->drain, once, until role_drained().
+ *                SIGTERM asks the supervisor for it
  *     exit       role->fini, exit status
  *
  * What a stage may do is its row in the confinement table (shared/role/confine.h).
@@ -37,7 +38,7 @@ enum drain_reason {
 
 struct role {
     const char *name; /* "receiver" */
-    /* Privileged. *ret_state is the stage's own. */
+    /* Privileged. *ret_state is the stage's own. No threads yet: confinement would not bind them. */
     int (*prepare)(struct role_context *context, void **ret_state, struct err *err);
     /* Confined, on the event loop's thread. */
     int (*start)(struct role_context *context, void *state, struct err *err);
@@ -56,6 +57,7 @@ sd_event *role_event(struct role_context *context);
 unsigned role_index(const struct role_context *context);
 /* Counts up with each start of this stage under this supervisor; never 0; unique per boot of it. */
 uint64_t role_incarnation(const struct role_context *context);
+/* In force now. Strings of older ones stay readable after a reload. */
 const struct options *role_options(const struct role_context *context);
 
 /* A secret's bytes, "" where it is not set. Borrowed until the next reload. */
