@@ -162,21 +162,29 @@ static uint64_t event_time(const struct mp_value *v, bool *ret_odd)
     return 0;
 }
 
+/* The head of an event: its time, and what Fluent Bit says beside it. */
+struct head {
+    struct mp_value time;
+    bool is_v2;        /* [time, metadata] */
+    bool has_metadata; /* and something is in it */
+    struct metadata metadata;
+    struct slice metadata_raw;
+};
+
 /*
  * Fluent Bit's group markers carry a resource and a scope, and are no logs. Their seconds could be
  * a log's too, so the rest must look like a marker as well.
  */
-static bool is_marker(const struct mp_value *time, const struct metadata *metadata,
-                      const struct mp_value *record)
+static bool is_marker(const struct head *head, const struct mp_value *record)
 {
     uint32_t seconds;
 
-    if (metadata == NULL || !timestamp_is_event_time(time))
+    if (!head->is_v2 || !timestamp_is_event_time(&head->time))
         return false;
-    seconds = bytes_get_be32(time->bytes.p);
+    seconds = bytes_get_be32(head->time.bytes.p);
     if (seconds == GROUP_START_S)
-        return metadata->is_group;
-    return seconds == GROUP_END_S && metadata->is_complete && record->count == 0;
+        return head->has_metadata && head->metadata.is_group;
+    return seconds == GROUP_END_S && !head->has_metadata && record->count == 0;
 }
 
 static void count_record(struct convert_result *result, uint64_t time_ns)
@@ -187,14 +195,6 @@ static void count_record(struct convert_result *result, uint64_t time_ns)
         result->last_time_ns = time_ns;
     result->records++;
 }
-
-/* The head of an event: its time, and what Fluent Bit says beside it. */
-struct head {
-    struct mp_value time;
-    bool has_metadata;
-    struct metadata metadata;
-    struct slice metadata_raw;
-};
 
 /* *in is at the record. */
 static int convert_record(struct run *run, const struct head *head, struct mp *in)
@@ -212,13 +212,13 @@ static int convert_record(struct run *run, const struct head *head, struct mp *i
         run->result.dropped_invalid++;
         return mp_skip_content(in, &record);
     }
+    if (is_marker(head, &record)) {
+        run->result.markers++;
+        return mp_skip_content(in, &record);
+    }
     if (head->has_metadata) {
         event.metadata = &head->metadata;
         event.metadata_raw = head->metadata_raw;
-        if (is_marker(&head->time, event.metadata, &record)) {
-            run->result.markers++;
-            return mp_skip_content(in, &record);
-        }
     }
     event.event_ns = event_time(&head->time, &odd);
     event.odd_time = odd ? &head->time : NULL;
@@ -231,7 +231,7 @@ static int convert_record(struct run *run, const struct head *head, struct mp *i
     return r;
 }
 
-/* Metadata that is an empty map is none: Fluent Bit sends it with every event. */
+/* Fluent Bit sends an empty map with every event: that is no metadata. */
 static int read_metadata(struct mp *in, struct head *ret)
 {
     const uint8_t *start = in->p;
@@ -240,8 +240,8 @@ static int read_metadata(struct mp *in, struct head *ret)
 
     if (r < 0)
         return r;
-    ret->has_metadata = false;
-    if (v.type != MP_MAP)
+    ret->is_v2 = true;
+    if (v.type != MP_MAP || v.count == 0)
         return mp_skip_content(in, &v);
     r = metadata_read(in, v.count, &ret->metadata);
     ret->metadata_raw = slice_of(start, (size_t)(in->p - start));
@@ -267,7 +267,7 @@ static int read_head(struct mp *in, struct head *ret)
     struct mp_value v;
     int r;
 
-    ret->has_metadata = false;
+    ret->is_v2 = ret->has_metadata = false;
     /* EventTime as fixext8, which nearly all clients send. */
     if (mp_left(in) == 0 || (*in->p & 0xf0) != 0x90) {
         r = mp_next(in, &ret->time);
@@ -347,7 +347,6 @@ static int option_metadata(const struct chunk *chunk, struct head *ret)
     struct mp in = mp_of(chunk->options);
     struct mp_value map, key, v;
 
-    ret->has_metadata = false;
     if (chunk->options.n == 0 || mp_next(&in, &map) < 0 || map.type != MP_MAP)
         return 0;
     for (uint32_t i = 0; i < map.count; i++) {
