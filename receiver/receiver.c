@@ -232,18 +232,31 @@ int receiver_start(struct role_context *context, void *state, struct err *err)
     return r < 0 ? err_errno(err, -r, "event sources") : 0;
 }
 
+/*
+ * Nobody else has the listening sockets: the next sluiced can open the port only when we let go,
+ * which must not wait for the acks that we wait for.
+ */
+static void close_listeners(const struct receiver *receiver)
+{
+    int fd;
+
+    for (unsigned i = 0; named_fd(receiver->context, NULL, "listen.forward.%u", i, &fd) == 0; i++)
+        close(fd);
+}
+
 void receiver_drain(struct role_context *context, void *state, enum drain_reason reason,
                     uint64_t deadline_ns)
 {
     struct receiver *receiver = state;
 
     (void)context;
-    /* The same for all reasons: a successor, if there is one, has the listening sockets. */
-    (void)reason;
     receiver->draining = true;
     receiver->deadline_ns = deadline_ns;
     clients_begin(receiver->clients);
     clients_drain(receiver->clients);
+    /* For any other reason they wait in the supervisor for our successor, if there is one. */
+    if (reason == DRAIN_ORPHANED)
+        close_listeners(receiver);
     sd_event_source_set_enabled(receiver->again, SD_EVENT_ONESHOT);
 }
 

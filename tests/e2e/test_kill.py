@@ -1,7 +1,11 @@
 """kill -9 of any process under load with acks: no acknowledged record is lost, and what comes twice
 is bounded: the records of chunks that were unacknowledged at a kill, and at the OTLP server, where
 the shipper dies, the requests in flight."""
+import os
+import random
+import signal
 import threading
+import time
 
 import forward
 import harness
@@ -134,6 +138,32 @@ def test_supervisor_leaves_no_process(ctx):
     check_in_flight(server, at_server, 1)
 
 
+def test_supervisor_and_processor(ctx):
+    """A receiver whose acks will never come does not keep the port from the next sluiced."""
+    sluice = ctx.sluice()
+    client = sluice.connect()
+    receiver, processor = sluice.pid("receiver"), sluice.pid("processor")
+    os.kill(processor, signal.SIGSTOP)
+    client.send(forward.message("t", (1700000000, {"serial": 0}), {"chunk": "a"}))
+    wait_until(lambda: sluice.metric("input_chunks_total"), 10, "the receiver takes the chunk")
+    sluice.kill_supervisor()
+    os.kill(processor, signal.SIGKILL)
+
+    def refused():
+        try:
+            forward.Connection(sluice.port).close()
+            return False
+        except ConnectionRefusedError:
+            return True
+    wait_until(refused, 30, "the port is free")
+    assert not harness.gone(receiver), "the port became free only when the receiver had ended"
+    sluice.start()
+    with forward.Connection(sluice.port) as again:
+        again.send(forward.message("t", (1700000000, {"serial": 0}), {"chunk": "a"}))
+        again.ack()
+    sluice.wait_file_records(1)
+
+
 @chaos
 @limit(240)
 def test_all_at_once(ctx):
@@ -184,6 +214,44 @@ def test_outage_and_kills(ctx):
     check_in_flight(server, at_server, rounds + 1)
 
 
+def victims_of(sluice, rng):
+    """Some of sluiced and its stages, whatever state they are in; each by chance."""
+    pids = sluice.all_pids()
+    return rng.sample(pids, rng.randint(1, len(pids))) if rng.random() < 0.5 else [rng.choice(pids)]
+
+
+@chaos
+@limit(240)
+def test_at_random(ctx):
+    """Any of the processes at any instant, several at once, also while they start or recover."""
+    seed = int.from_bytes(os.urandom(4), "big")
+    ctx.note("seed %d" % seed)
+    rng = random.Random(seed)
+    server, sluice, loads = pipeline(ctx, **{"journal.segment_size": "1M"})
+    rounds = ctx.rounds(20)
+    for i in range(rounds):
+        time.sleep(rng.choice((0, 0.01, 0.05, 0.2, 0.4)) * rng.random())    # the instant
+        for pid in victims_of(sluice, rng):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            sluice.killed += 1
+            if pid == sluice.process.pid:
+                sluice.process.wait(20)
+                killed = sluice.killed
+                sluice.start(wait=False)
+                sluice.killed = killed
+        if i % 5 == 4:
+            progress(loads, 100)
+    for name in STAGES:
+        sluice.wait_running(name)
+    progress(loads)
+    at_server, in_file = finish(ctx, server, sluice, loads)
+    in_file.check("resent")
+    check_in_flight(server, at_server, rounds)
+
+
 @limit(120)
 @cases("receiver", "processor", "shipper")
 def test_restart_by_hand(ctx, case):
@@ -210,9 +278,10 @@ def test_connections_while_the_receiver_restarts(ctx):
     pid = sluice.pid("receiver")
     done = threading.Event()
     failed = []
+    serial = 0
 
     def visitors():
-        serial = 0
+        nonlocal serial
         while not done.is_set():
             try:
                 with forward.Connection(sluice.port) as c:
@@ -227,9 +296,12 @@ def test_connections_while_the_receiver_restarts(ctx):
     thread = threading.Thread(target=visitors, daemon=True)
     thread.start()
     for _ in range(4):
+        before = serial
         sluice.restart("receiver")
         sluice.wait_running("receiver", other_than=pid)
         pid = sluice.pid("receiver")
+        wait_until(lambda: failed or serial > before, 20, "an ack for a visitor")
     done.set()
     thread.join(30)
     assert not failed, failed[:3]
+    ctx.note("%d visitors" % serial)
