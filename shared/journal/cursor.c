@@ -244,13 +244,14 @@ static int load(struct cursor *cursor, enum cursor_found *ret_found)
     cursor->records = slot.records;
     cursor->place = (struct cursor_file){slot.file_offset, slot.file_inode, slot.file_born_ns};
     *ret_found = CURSOR_LOADED;
-    /* It may have been written and not synced when its writer died. */
-    r = disk->ops->datasync(disk, cursor->file);
-    if (r < 0)
-        return r;
-    cursor->durable = cursor->ranges.done;
+    /*
+     * It may have been written and not synced when its writer died, or its sync has failed: then
+     * its page is clean and lost, and only a new write makes a sync mean something. That write goes
+     * to the other slot: most likely this one is whole on the disk.
+     */
     cursor->writing = 1 - index;
-    return 0;
+    cursor->unwritten = true;
+    return cursor_sync(cursor, NULL);
 }
 
 int cursor_open(struct disk *disk, uint32_t lane, struct cursor **ret_cursor,

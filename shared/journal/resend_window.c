@@ -502,6 +502,32 @@ int resend_window_save(struct resend_window *window, struct buf *ret_keys)
     return 0;
 }
 
+/*
+ * The key whose place a resend took when it was judged. That its connection had ended by then may
+ * have been known without being written (its receiver had died, or all had): the oldest that is not
+ * confirmed is taken then.
+ */
+static struct remembered *find_replaced(struct resend_window *window, const uint8_t key[16],
+                                        const struct resend_origin *origin)
+{
+    bool same;
+    struct remembered *found = find_original(window, key, origin, &same);
+
+    if (same || found != NULL)
+        return same ? NULL : found;
+    for (uint32_t i = *key_head(window, key); i != WINDOW_NONE; i = window->slots[i].chain) {
+        struct remembered *k = &window->slots[i];
+        const struct connection *c = &window->connections[k->connection];
+        bool own = c->number == origin->connection && c->incarnation == origin->incarnation &&
+                   c->receiver == origin->receiver;
+
+        if (memcmp(k->key, key, sizeof(k->key)) == 0 && !own && !k->dead &&
+            c->confirmed < k->serial)
+            found = k;
+    }
+    return found;
+}
+
 static int load_key(struct resend_window *window, const struct segment_key *record, bool cold)
 {
     struct resend_origin origin = {
@@ -512,12 +538,11 @@ static int load_key(struct resend_window *window, const struct segment_key *reco
     };
     struct remembered *old = NULL;
     struct connection *c;
-    bool same = false;
     int r;
 
     if (record->flags & SEGMENT_KEY_RESENT)
-        old = find_original(window, record->key, &origin, &same);
-    if (old != NULL && !same)
+        old = find_replaced(window, record->key, &origin);
+    if (old != NULL)
         old->dead = true;
     r = append(window, record->key, &origin, record->seen_ns);
     if (r < 0)
