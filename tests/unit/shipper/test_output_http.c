@@ -147,6 +147,23 @@ static void test_codecs(void **state)
     world_free(w);
 }
 
+/* Small and large bodies in turn, on one connection. */
+static void test_sizes(void **state)
+{
+    struct world *w = world_new(accept_all);
+
+    (void)state;
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+    fixture_set_codec(w->fixture, FRAME_NONE);
+    world_open(w);
+    for (unsigned i = 0; i < 6; i++) {
+        fixture_commit(w->fixture, 0, 1 + i % 2, i % 2 == 0 ? 2 : 2500); /* 36, 90,000 bytes */
+        fixture_run_idle(w->fixture, w->output);
+    }
+    check_counts(w, 1, 1);
+    world_free(w);
+}
+
 static void test_requests_are_limited(void **state)
 {
     struct world *w = world_new(accept_all);
@@ -582,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivers_all_lanes),
         cmocka_unit_test(test_codecs),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_requests_are_limited),
         cmocka_unit_test(test_unavailable_for_a_while),
         cmocka_unit_test(test_retry_after),
