@@ -79,6 +79,8 @@ static int make_headers(struct converter *converter, const struct converter_conf
 
     buf_init(&converter->resource, MAX_HEADER_BYTES);
     buf_init(&converter->scope, MAX_HEADER_BYTES);
+    if (buf_reserve(&converter->resource, 1) < 0 || buf_reserve(&converter->scope, 1) < 0)
+        return -ENOMEM;
     r = header_attribute(&converter->resource, F_RESOURCE_ATTRIBUTE, "service.name",
                          optional(config->service_name));
     if (r == 0)
