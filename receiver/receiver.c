@@ -238,7 +238,7 @@ int receiver_start(struct role_context *context, void *state, struct err *err)
  */
 static void close_listeners(const struct receiver *receiver)
 {
-    int fd;
+    int fd = -1;
 
     for (unsigned i = 0; named_fd(receiver->context, NULL, "listen.forward.%u", i, &fd) == 0; i++)
         close(fd);
