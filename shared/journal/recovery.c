@@ -9,6 +9,7 @@
 
 #define RECOVERY_MAX_BATCH_BYTES (1ull << 32)
 #define RECOVERY_STEP_BYTES (1u << 20)
+#define RECOVERY_FIRST_ROOM 64u
 
 /* A batch found in the segment. */
 struct found {
@@ -24,7 +25,7 @@ struct scan {
     uint64_t size;
     struct buf bytes; /* the batch under the scan */
     struct found *found;
-    size_t count;
+    size_t count, room;
     uint64_t valid_end;   /* behind the last valid batch */
     uint64_t trusted_end; /* the highest end in this segment that a commit record names */
     struct recovery_result *result;
@@ -64,13 +65,17 @@ static void scan_fini(struct scan *scan)
 
 static int remember(struct scan *scan, const struct segment_batch *batch)
 {
-    struct found *grown = reallocarray(scan->found, scan->count + 1, sizeof(*grown));
+    if (scan->count == scan->room) {
+        size_t room = scan->room == 0 ? RECOVERY_FIRST_ROOM : 2 * scan->room;
+        struct found *grown = reallocarray(scan->found, room, sizeof(*grown));
 
-    if (grown == NULL)
-        return -ENOMEM;
-    scan->found = grown;
-    grown[scan->count++] = (struct found){batch->offset, batch->length, batch->header.sequence,
-                                          batch->commit.records_committed};
+        if (grown == NULL)
+            return -ENOMEM;
+        scan->found = grown;
+        scan->room = room;
+    }
+    scan->found[scan->count++] = (struct found){
+        batch->offset, batch->length, batch->header.sequence, batch->commit.records_committed};
     scan->valid_end = batch->offset + batch->length;
     if (batch->commit.durable_segment == scan->header.number &&
         batch->commit.durable_end > scan->trusted_end)
