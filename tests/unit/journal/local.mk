@@ -1,17 +1,17 @@
 # Unit tests of journal: one program tests/unit/journal/test_x per module.
 check_PROGRAMS += tests/unit/journal/test_cursor
 tests_unit_journal_test_cursor_SOURCES = tests/unit/journal/test_cursor.c
-tests_unit_journal_test_cursor_LDADD = libjournal.a libbase.a $(CMOCKA_LIBS)
+tests_unit_journal_test_cursor_LDADD = libjournal.a libbase.a $(ISAL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/journal/test_disk_posix
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
-tests_unit_journal_test_disk_posix_LDADD = libjournal.a libbase.a $(CMOCKA_LIBS)
+tests_unit_journal_test_disk_posix_LDADD = libjournal.a libbase.a $(ISAL_LIBS) $(CMOCKA_LIBS)
 
 # The journal on a simulated disk.
 journal_rig = \
 	tests/unit/journal/rig.c tests/unit/journal/rig.h \
 	tests/sim/sim_disk.c tests/sim/sim_disk.h
-journal_rig_libs = libjournal.a libipc.a libbase.a $(XXHASH_LIBS) $(CMOCKA_LIBS)
+journal_rig_libs = libjournal.a libipc.a libbase.a $(ISAL_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/journal/test_recovery
 tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(journal_rig)
