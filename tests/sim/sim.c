@@ -242,8 +242,14 @@ static void advance(struct sim *sim, uint64_t by_ns)
 /* Lets one of those that can do something do it. False: nobody can. */
 static bool run_one(struct sim *sim)
 {
-    enum { RECEIVERS, PROCESSORS = SIM_RECEIVERS, COMMITS = PROCESSORS + SIM_LANES,
-           SHIPPER = COMMITS + SIM_LANES, CLIENTS, ACTORS = CLIENTS + SIM_CLIENTS };
+    enum {
+        RECEIVERS,
+        PROCESSORS = SIM_RECEIVERS,
+        COMMITS = PROCESSORS + SIM_LANES,
+        SHIPPER = COMMITS + SIM_LANES,
+        CLIENTS,
+        ACTORS = CLIENTS + SIM_CLIENTS
+    };
     unsigned first = (unsigned)sim_random_below(&sim->random, ACTORS);
 
     for (unsigned i = 0; i < ACTORS; i++) {
@@ -489,8 +495,8 @@ int main(int argc, char **argv)
     } else if (seeds > 0) {
         unsigned failed = run_seeds(sim, first, seeds, broken, false);
 
-        printf("%sok %llu seeds from %llu\n", failed == 0 ? "" : "not ",
-               (unsigned long long)seeds, (unsigned long long)first);
+        printf("%sok %llu seeds from %llu\n", failed == 0 ? "" : "not ", (unsigned long long)seeds,
+               (unsigned long long)first);
         status = failed > 0;
     } else {
         status = quick(sim);

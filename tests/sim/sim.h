@@ -98,7 +98,7 @@ struct sim_connection {
     uint64_t id; /* unique in the run */
     uint32_t client;
     unsigned receiver;
-    uint64_t number, serial; /* as the receiver counts */
+    uint64_t number, serial;                             /* as the receiver counts */
     uint32_t to_receiver[SIM_PIPE], to_client[SIM_PIPE]; /* sends */
     unsigned to_receiver_count, to_client_count;
     bool client_gone, client_reset; /* closed by the client; by a reset */
@@ -113,7 +113,7 @@ struct sim_connection {
 
 struct sim_client {
     enum { CLIENT_SEQUENTIAL, CLIENT_PIPELINED, CLIENT_WITHOUT_ACK } kind;
-    uint32_t connection; /* SIM_NONE: none */
+    uint32_t connection;            /* SIM_NONE: none */
     uint32_t outstanding[SIM_PIPE]; /* instances sent on the connection and not acknowledged */
     unsigned outstanding_count;
     uint32_t again[SIM_PIPE]; /* instances to be sent again, first */

@@ -77,7 +77,7 @@ static void take_ack(struct sim *sim, struct sim_client *client, struct sim_conn
         if (sim->instances[instance].group != group)
             continue;
         sim->instances[instance].acked = true;
-        if (send->ended && !send->confirmed)
+        if (send->ended) /* also a confirmation may be lost with the rings */
             sim->groups[group].ambiguous = true;
         client->outstanding_count--;
         memmove(client->outstanding + i, client->outstanding + i + 1,
@@ -189,8 +189,7 @@ static bool may_send(const struct sim *sim, const struct sim_client *client)
 
 static bool timed_out(const struct sim *sim, const struct sim_client *client)
 {
-    return client->outstanding_count > 0 &&
-           client->since_ns + client->timeout_ns <= sim->now_ns;
+    return client->outstanding_count > 0 && client->since_ns + client->timeout_ns <= sim->now_ns;
 }
 
 void sim_client_step(struct sim *sim, uint32_t index)

@@ -462,7 +462,8 @@ static int64_t sim_usage(struct disk *disk)
     int64_t sum = 0;
 
     for (unsigned i = 0; i < d->folder->entry_count; i++)
-        sum += d->folder->entries[i].seen == NULL ? 0 : (int64_t)d->folder->entries[i].seen->seen.size;
+        sum +=
+            d->folder->entries[i].seen == NULL ? 0 : (int64_t)d->folder->entries[i].seen->seen.size;
     return sum;
 }
 

@@ -256,8 +256,8 @@ void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, 
         if (send->connection_id != connection->id || !send->put)
             continue;
         send->ended = true;
-        send->confirmed = (clean ? connection->acked : connection->confirmed)[send->lane] >=
-                          send->serial;
+        send->confirmed =
+            (clean ? connection->acked : connection->confirmed)[send->lane] >= send->serial;
         if (!send->confirmed)
             blur(sim, send);
     }
@@ -288,8 +288,8 @@ static struct wanted wanted_of(const struct sim *sim, uint32_t index)
         if (instance->group != index)
             continue;
         wanted.most++;
-        wanted.least += instance->wants_ack ? instance->acked
-                                            : instance->published && !instance->forgiven;
+        wanted.least +=
+            instance->wants_ack ? instance->acked : instance->published && !instance->forgiven;
     }
     if (group->ambiguous && wanted.least > 1)
         wanted.least = 1;

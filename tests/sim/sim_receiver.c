@@ -112,8 +112,8 @@ static bool put_first(struct sim *sim, struct sim_connection *c)
         return false;
     }
     if (r < 0) {
-        sim_fail(sim, "a chunk of %zu bytes cannot be put into a ring: error %d",
-                 group->payload.n, -r);
+        sim_fail(sim, "a chunk of %zu bytes cannot be put into a ring: error %d", group->payload.n,
+                 -r);
         return false;
     }
     c->waits = false;

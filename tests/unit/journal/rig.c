@@ -94,8 +94,7 @@ void rig_build(struct rig *rig, uint32_t frames, size_t frame_bytes, struct rig_
     }
     memcpy(key, &made.tag, sizeof(made.tag));
     assert_int_equal(resend_window_check(rig->window, key, &origin, RIG_NOW_NS), RESEND_NEW);
-    assert_int_equal(
-        resend_window_seal(rig->window, add_key, add_confirmation, &rig->batch), 0);
+    assert_int_equal(resend_window_seal(rig->window, add_key, add_confirmation, &rig->batch), 0);
     commit = rig->totals;
     commit.records_committed = rig->state.records + frames;
     commit.chunks_taken++;
@@ -254,8 +253,7 @@ unsigned rig_check(struct rig *rig, uint64_t sequence)
     while (at < rig->count && rig->committed[at].sequence < sequence)
         at++;
     for (;;) {
-        const struct rig_batch *expected =
-            at < rig->count ? &rig->committed[at] : &rig->pending;
+        const struct rig_batch *expected = at < rig->count ? &rig->committed[at] : &rig->pending;
         struct err err = {0};
         int r = 0;
 

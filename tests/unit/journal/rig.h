@@ -31,12 +31,13 @@ struct rig {
     struct journal_writer *writer;
     struct resend_window *window;
     struct batch batch;
-    struct lane_state state;    /* as published */
+    struct lane_state state; /* as published */
     struct commit_record totals;
     uint64_t next_tag;
     struct rig_batch committed[RIG_BATCHES]; /* writer_commit returned 0 */
     unsigned count;
-    struct rig_batch pending; /* was tried and has failed, or the process died in it; frames 0: none */
+    struct rig_batch
+        pending; /* was tried and has failed, or the process died in it; frames 0: none */
     struct recovery_result recovered;
 };
 
