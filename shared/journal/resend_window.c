@@ -23,11 +23,11 @@ struct remembered {
     uint8_t key[16];
     uint64_t serial;
     uint64_t seen_ns;
-    uint64_t replaces; /* position + 1 of the key whose place this one took; 0: none */
+    uint64_t replaces;  /* position + 1 of the key whose place this one took; 0: none */
+    uint64_t successor; /* position + 1 of the resend that took its place; 0: none */
     uint32_t connection;
     uint32_t chain; /* slot of the next older key with the same hash */
     uint8_t flags;  /* SEGMENT_KEY_RESENT */
-    bool dead;      /* a resend took its place */
 };
 
 /*
@@ -246,7 +246,7 @@ static void forget_newest(struct resend_window *window)
     struct remembered *k = slot_at(window, window->tail - 1);
 
     if (k->replaces > window->head)
-        slot_at(window, k->replaces - 1)->dead = false;
+        slot_at(window, k->replaces - 1)->successor = 0;
     key_unlink(window, window->tail - 1);
     window->tail--;
 }
@@ -347,7 +347,7 @@ static struct remembered *find_original(struct resend_window *window, const uint
                 *ret_same = true;
                 return k;
             }
-        } else if (!k->dead && has_ended(window, c) && c->confirmed < k->serial) {
+        } else if (k->successor == 0 && has_ended(window, c) && c->confirmed < k->serial) {
             found = k;
         }
     }
@@ -360,7 +360,7 @@ static void replace(struct resend_window *window, struct remembered *old)
     struct remembered *k = slot_at(window, window->tail - 1);
     uint64_t position = position_of(window, (uint32_t)(old - window->slots));
 
-    old->dead = true;
+    old->successor = window->tail;
     k->replaces = position + 1;
     if (position < window->sealed || (old->flags & SEGMENT_KEY_RESENT))
         k->flags |= SEGMENT_KEY_RESENT;
@@ -456,7 +456,7 @@ int resend_window_seal(struct resend_window *window,
         struct segment_key record;
         int r;
 
-        if (k->dead)
+        if (k->successor > 0)
             continue;
         record = key_record(window, k);
         record.flags |= k->flags;
@@ -492,7 +492,8 @@ int resend_window_save(struct resend_window *window, struct buf *ret_keys)
         struct segment_key record;
         int r;
 
-        if (k->dead)
+        /* A successor that is not durable says in its batch whose place it takes. */
+        if (k->successor > 0 && k->successor <= window->durable)
             continue;
         record = key_record(window, k);
         r = buf_append(ret_keys, &record, sizeof(record));
@@ -521,7 +522,7 @@ static struct remembered *find_replaced(struct resend_window *window, const uint
         bool own = c->number == origin->connection && c->incarnation == origin->incarnation &&
                    c->receiver == origin->receiver;
 
-        if (memcmp(k->key, key, sizeof(k->key)) == 0 && !own && !k->dead &&
+        if (memcmp(k->key, key, sizeof(k->key)) == 0 && !own && k->successor == 0 &&
             c->confirmed < k->serial)
             found = k;
     }
@@ -543,7 +544,7 @@ static int load_key(struct resend_window *window, const struct segment_key *reco
     if (record->flags & SEGMENT_KEY_RESENT)
         old = find_replaced(window, record->key, &origin);
     if (old != NULL)
-        old->dead = true;
+        old->successor = window->tail + 1;
     r = append(window, record->key, &origin, record->seen_ns);
     if (r < 0)
         return r;
