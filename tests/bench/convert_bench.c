@@ -133,7 +133,7 @@ static void prepare_load(const struct options *options, struct input *ret)
 {
     struct load_pool *pool = NULL;
 
-    if (load_pool_new(1, false, &pool) < 0)
+    if (load_pool_new(1, 16, false, &pool) < 0)
         die("no memory");
     for (uint32_t i = 0; i < PREPARED_CHUNKS; i++) {
         const struct load_chunk load = {.tag = "jobs.worker",

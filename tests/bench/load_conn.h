@@ -35,6 +35,7 @@ struct load_options {
     uint64_t seconds;
     uint64_t first_serial;
     uint64_t seed;
+    uint32_t job_records;
     unsigned ack_timeout_s;
     unsigned give_up_s;
     bool retry;

@@ -16,6 +16,8 @@
 #define TIMESTAMP_PREFIX 20
 
 /* What stands before the record in an entry: 92, the EventTime's head and 8 bytes. */
+#define JOBS 64 /* under way at a time; a power of two */
+
 #define EVENT_TIME_AT 3
 #define MAP_AT 11
 
@@ -32,9 +34,18 @@ struct prepared {
     uint8_t bytes[LOAD_RECORD_MAX];
 };
 
+/* A job under way: its lines share their ids. */
+struct job {
+    uint8_t trace_id[32];
+    uint8_t number[8];
+    uint32_t left; /* lines until another job takes its place */
+};
+
 struct load_pool {
     struct prepared records[RECORD_POOL];
     unsigned next;
+    struct job jobs[JOBS];
+    uint32_t job_records;
     uint64_t random;
     char prefix[TIMESTAMP_PREFIX]; /* of the present chunk: 2026-11-22T12:48:37. */
     time_t prefix_s;
@@ -270,7 +281,8 @@ static void prepare(struct load_pool *pool, struct prepared *record, bool with_s
     }
 }
 
-int load_pool_new(uint64_t seed, bool with_sent_ns, struct load_pool **ret_pool)
+int load_pool_new(uint64_t seed, uint32_t job_records, bool with_sent_ns,
+                  struct load_pool **ret_pool)
 {
     struct load_pool *pool = calloc(1, sizeof(*pool));
     unsigned i;
@@ -278,6 +290,7 @@ int load_pool_new(uint64_t seed, bool with_sent_ns, struct load_pool **ret_pool)
     if (pool == NULL)
         return -ENOMEM;
     pool->random = seed;
+    pool->job_records = job_records;
     pool->prefix_s = -1;
     for (i = 0; i < RECORD_POOL; i++)
         prepare(pool, &pool->records[i], with_sent_ns);
@@ -328,12 +341,33 @@ static void patch_slots(struct load_pool *pool, const struct prepared *record, u
     }
 }
 
+/* The job whose line comes next: one of those under way, or a new one in its place. */
+static const struct job *next_job(struct load_pool *pool)
+{
+    uint64_t random = pool_random(pool);
+    struct job *job = &pool->jobs[random % JOBS];
+
+    if (job->left == 0) {
+        uint64_t id = pool_random(pool);
+
+        put_hex(job->trace_id, (uint32_t)id);
+        put_hex(job->trace_id + 8, (uint32_t)(id >> 32));
+        id = pool_random(pool);
+        put_hex(job->trace_id + 16, (uint32_t)id);
+        put_hex(job->trace_id + 24, (uint32_t)(id >> 32));
+        put_decimal8(job->number, (uint32_t)(((id >> 32) * 100000000) >> 32));
+        job->left = pool->job_records;
+    }
+    job->left--;
+    return job;
+}
+
 /* Writes one entry, [time, record], and returns its length. */
 static size_t write_entry(struct load_pool *pool, uint8_t *out, uint32_t serial, uint32_t nanos,
                           uint64_t sent_ns)
 {
     const struct prepared *record = &pool->records[pool->next];
-    uint64_t id = pool_random(pool);
+    const struct job *job;
     uint8_t *at;
 
     pool->next = (pool->next + 1) % RECORD_POOL;
@@ -346,13 +380,9 @@ static size_t write_entry(struct load_pool *pool, uint8_t *out, uint32_t serial,
     at[TIMESTAMP_PREFIX] = (uint8_t)('0' + nanos / 100000000);
     put_decimal8(at + TIMESTAMP_PREFIX + 1, nanos % 100000000);
 
-    at = out + record->trace_id_at;
-    put_hex(at, (uint32_t)id);
-    put_hex(at + 8, (uint32_t)(id >> 32));
-    id = pool_random(pool);
-    put_hex(at + 16, (uint32_t)id);
-    put_hex(at + 24, (uint32_t)(id >> 32));
-    put_decimal8(out + record->job_id_at, (uint32_t)(((id >> 32) * 100000000) >> 32));
+    job = next_job(pool);
+    memcpy(out + record->trace_id_at, job->trace_id, sizeof(job->trace_id));
+    memcpy(out + record->job_id_at, job->number, sizeof(job->number));
 
     patch_slots(pool, record, out);
     bytes_put_be32(out + record->seq_at, serial);

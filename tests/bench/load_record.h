@@ -14,8 +14,11 @@
  * Records are made from a pool of RECORD_POOL prepared ones, which differ in message (40 templates
  * with numbers), machine, worker and so on. For each record one of them is copied and its serial,
  * times, trace id, job id and some of the message's digits are replaced: about 40 ns a record.
- * The pool is larger than any window of a compressor that matters here, and the ids are random, so
- * compression is not flattered.
+ * The pool is larger than any window of a compressor that matters here.
+ *
+ * Lines come from 64 jobs at a time, mixed at random; a job's lines share its trace id and job id,
+ * as real ones do, and after `job_records` lines another job with new random ids takes its place.
+ * 1: no two records share an id, the hardest case for compression.
  */
 #ifndef TESTS_BENCH_LOAD_RECORD_H
 #define TESTS_BENCH_LOAD_RECORD_H
@@ -45,8 +48,9 @@ struct load_chunk {
 
 struct load_pool;
 
-/* The pool depends on the seed alone. Returns 0 or -ENOMEM. */
-int load_pool_new(uint64_t seed, bool with_sent_ns, struct load_pool **ret_pool);
+/* The pool depends on its arguments alone. job_records: at least 1. Returns 0 or -ENOMEM. */
+int load_pool_new(uint64_t seed, uint32_t job_records, bool with_sent_ns,
+                  struct load_pool **ret_pool);
 void load_pool_free(struct load_pool **pool);
 
 /* The most bytes that a chunk of so many records takes in any mode. */
