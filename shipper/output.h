@@ -28,6 +28,9 @@
 
 struct output;
 
+/* sd-event may delay a timer so much to spare wake-ups; its own default is 250 ms. */
+#define OUTPUT_TIMER_ACCURACY_US 1000u
+
 enum output_phase {
     OUTPUT_RUNNING,
     OUTPUT_FINISHING, /* delivers what is there, then is idle */

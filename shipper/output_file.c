@@ -335,12 +335,15 @@ static int open_file(struct output *output, struct err *err)
         r = frame_codec_new(&file->codec, err);
     if (r < 0)
         return r;
-    r = sd_event_add_time(event, &file->timer, CLOCK_MONOTONIC, UINT64_MAX, NS_PER_MS, on_timer,
-                          file);
+    r = sd_event_add_time(event, &file->timer, CLOCK_MONOTONIC, UINT64_MAX,
+                          OUTPUT_TIMER_ACCURACY_US, on_timer, file);
     if (r >= 0)
         r = sd_event_source_set_enabled(file->timer, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_defer(event, &file->more, on_more, file);
+    /* After everything else that waits: the tick, the control socket. */
+    if (r >= 0)
+        r = sd_event_source_set_priority(file->more, SD_EVENT_PRIORITY_IDLE);
     if (r >= 0)
         r = sd_event_source_set_enabled(file->more, SD_EVENT_OFF);
     return r < 0 ? err_errno(err, -r, "cannot make a timer") : 0;

@@ -453,8 +453,8 @@ static int open_http(struct output *output, struct err *err)
     http->slot_count = config.calls;
     for (unsigned i = 0; i < http->slot_count; i++)
         parcel_init(&http->slots[i].parcel);
-    r = sd_event_add_time(output->env.event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, NS_PER_MS,
-                          on_timer, http);
+    r = sd_event_add_time(output->env.event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX,
+                          OUTPUT_TIMER_ACCURACY_US, on_timer, http);
     if (r < 0)
         return err_errno(err, -r, "cannot make a timer");
     sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);

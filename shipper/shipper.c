@@ -384,11 +384,11 @@ static int add_sources(struct shipper *shipper, struct err *err)
         return err_errno(err, -door, "no door was given");
     r = sd_event_add_io(shipper->event, &shipper->door, door, EPOLLIN, on_door, shipper);
     if (r >= 0)
-        r = sd_event_add_time(shipper->event, &shipper->tick, CLOCK_MONOTONIC, 0, NS_PER_MS,
-                              on_tick, shipper);
+        r = sd_event_add_time(shipper->event, &shipper->tick, CLOCK_MONOTONIC, 0,
+                              OUTPUT_TIMER_ACCURACY_US, on_tick, shipper);
     if (r >= 0)
         r = sd_event_add_time(shipper->event, &shipper->leave, CLOCK_MONOTONIC, UINT64_MAX,
-                              NS_PER_MS, on_leave, shipper);
+                              OUTPUT_TIMER_ACCURACY_US, on_leave, shipper);
     if (r >= 0)
         r = sd_event_source_set_enabled(shipper->leave, SD_EVENT_OFF);
     return r < 0 ? err_errno(err, -r, "cannot watch the door") : 0;

@@ -124,6 +124,11 @@ void fixture_set(struct fixture *f, enum option_id id, const char *value)
     assert_int_equal(options_set(f->options, id, slice_string(value), NULL), 0);
 }
 
+sd_event *fixture_event(struct fixture *f)
+{
+    return f->event;
+}
+
 struct status_slot *fixture_status(struct fixture *f)
 {
     return status_page_slot(f->status_page, 3);

@@ -22,6 +22,7 @@ void fixture_free(struct fixture *fixture);
 const char *fixture_folder(const struct fixture *fixture); /* data_dir */
 struct options *fixture_options(struct fixture *fixture);
 void fixture_set(struct fixture *fixture, enum option_id id, const char *value);
+sd_event *fixture_event(struct fixture *fixture);
 struct status_slot *fixture_status(struct fixture *fixture);
 const struct source_lane *fixture_lanes(struct fixture *fixture);
 

@@ -1,5 +1,7 @@
 #include "tests/unit/shipper/fixture.h"
 
+#include "shared/otlp/frame.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -159,6 +161,38 @@ static void test_more_than_one_group(void **state)
     fixture_commit(w->fixture, 1, 1, 5000);
     deliver(w, 2);
     check_file(w);
+    world_free(w);
+}
+
+/* A timer that soon wants to be called again. */
+static int on_tick(sd_event_source *source, uint64_t now, void *userdata)
+{
+    unsigned *ticks = userdata;
+
+    (*ticks)++;
+    sd_event_source_set_time(source, now + 1000);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* With a backlog, what else is on the loop gets its turn between any two groups. */
+static void test_backlog_starves_nobody(void **state)
+{
+    struct world *w = world_new();
+    sd_event_source *timer = NULL;
+    unsigned ticks = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 200; i++) { /* a group is of one codec: 200 groups, 200 syncs */
+        fixture_set_codec(w->fixture, i % 2 == 0 ? FRAME_GZIP : FRAME_NONE);
+        fixture_commit(w->fixture, 0, 1, 5);
+    }
+    world_open(w);
+    assert_true(sd_event_add_time(fixture_event(w->fixture), &timer, CLOCK_MONOTONIC, 0, 1, on_tick,
+                                  &ticks) >= 0);
+    fixture_run_idle(w->fixture, w->output);
+    check_file(w);
+    assert_true(ticks >= 2);
+    sd_event_source_unref(timer);
     world_free(w);
 }
 
@@ -400,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_all_codecs),
         cmocka_unit_test(test_more_than_one_group),
+        cmocka_unit_test(test_backlog_starves_nobody),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_torn_line_is_cut),
         cmocka_unit_test(test_killed_before_the_cursor),
