@@ -165,42 +165,42 @@ static void put_record(uint8_t *p, unsigned serial)
     memcpy(p + sizeof(head), text, 8);
 }
 
-static void put_frame(struct fixture *f, struct batch *batch, unsigned records)
+static void put_frame(struct fixture *f, struct batch *batch, struct slice plain, unsigned records)
 {
-    size_t n = (size_t)records * RECORD_BYTES, bytes;
-    uint8_t *plain = calloc(records, RECORD_BYTES), *to;
-    struct slice piece = slice_of(plain, n);
     struct frame_info info = {.records = records};
-    size_t bound = frame_codec_bound(f->codec_id, n);
+    size_t bound = frame_codec_bound(f->codec_id, plain.n), bytes;
+    uint8_t *to = batch_frame_reserve(batch, bound);
+
+    assert_non_null(to);
+    assert_int_equal(frame_codec_compress(f->codec, f->codec_id, &plain, 1,
+                                          (struct frame_codec_out){to, bound}, &bytes, &info),
+                     0);
+    assert_int_equal(batch_frame_commit(batch, &info, bytes), 0);
+}
+
+static void put_records(struct fixture *f, struct batch *batch, unsigned records)
+{
+    uint8_t *plain = calloc(records, RECORD_BYTES);
 
     for (unsigned i = 0; i < records; i++)
         put_record(plain + (size_t)i * RECORD_BYTES, f->serial++);
     assert_true(f->serial <= FIXTURE_RECORDS);
-    to = batch_frame_reserve(batch, bound);
-    assert_non_null(to);
-    assert_int_equal(frame_codec_compress(f->codec, f->codec_id, &piece, 1,
-                                          (struct frame_codec_out){to, bound}, &bytes, &info),
-                     0);
-    assert_int_equal(batch_frame_commit(batch, &info, bytes), 0);
+    put_frame(f, batch, slice_of(plain, (size_t)records * RECORD_BYTES), records);
     free(plain);
 }
 
-void fixture_commit(struct fixture *f, unsigned index, unsigned frames, unsigned records)
+/* Seals the batch, makes it durable, publishes that. */
+static void commit(struct fixture *f, unsigned index, struct batch *batch)
 {
     struct fixture_lane *lane = &f->lanes[index];
-    struct commit_record commit = {0};
-    struct writer_batch sealed = {.sequence = lane->next_sequence, .records = frames * records};
+    struct commit_record record = {0};
+    struct writer_batch sealed = {.sequence = lane->next_sequence, .records = batch->records};
     struct lane_state state = {0};
     struct writer_position position;
-    struct batch batch;
     struct err err = {0};
 
-    batch_init(&batch, 64 << 20);
-    batch_clear(&batch, 0);
-    for (unsigned i = 0; i < frames; i++)
-        put_frame(f, &batch, records);
-    assert_int_equal(batch_seal(&batch, lane->next_sequence, &commit), 0);
-    sealed.bytes = buf_slice(&batch.bytes);
+    assert_int_equal(batch_seal(batch, lane->next_sequence, &record), 0);
+    sealed.bytes = buf_slice(&batch->bytes);
     if (writer_commit(lane->writer, &sealed, &err) < 0)
         fail_msg("%s", err.text);
     lane->next_sequence++;
@@ -210,6 +210,26 @@ void fixture_commit(struct fixture *f, unsigned index, unsigned frames, unsigned
     state.records = position.records;
     state.next_sequence = lane->next_sequence;
     lane_page_publish(lane->page, &state);
+}
+
+void fixture_commit(struct fixture *f, unsigned index, unsigned frames, unsigned records)
+{
+    struct batch batch;
+
+    batch_init(&batch, 64 << 20);
+    for (unsigned i = 0; i < frames; i++)
+        put_records(f, &batch, records);
+    commit(f, index, &batch);
+    batch_fini(&batch);
+}
+
+void fixture_commit_plain(struct fixture *f, unsigned index, struct slice plain)
+{
+    struct batch batch;
+
+    batch_init(&batch, 64 << 20);
+    put_frame(f, &batch, plain, 1);
+    commit(f, index, &batch);
     batch_fini(&batch);
 }
 

@@ -28,7 +28,9 @@ const struct source_lane *fixture_lanes(struct fixture *fixture);
 
 /* Commits one batch of `frames` frames with `records` records each to the lane. */
 void fixture_commit(struct fixture *fixture, unsigned lane, unsigned frames, unsigned records);
-/* The same with frames of another codec. */
+/* Commits a batch of one frame with these plain bytes, which are called one record. */
+void fixture_commit_plain(struct fixture *fixture, unsigned lane, struct slice plain);
+/* What is committed from now on has this codec. */
 void fixture_set_codec(struct fixture *fixture, unsigned codec);
 /* How many records were committed: serials are below it. */
 unsigned fixture_committed(const struct fixture *fixture);

@@ -3,6 +3,7 @@
 #include "shared/base/clock.h"
 #include "shared/otlp/frame.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -384,6 +385,69 @@ static void test_folder_is_missing(void **state)
     world_free(w);
 }
 
+/* The bytes of the only file in quarantine. */
+static char *quarantined(struct world *w, size_t *ret_n)
+{
+    char folder[128], path[512] = "";
+    struct dirent *entry;
+    DIR *stream;
+
+    snprintf(folder, sizeof(folder), "%s/quarantine", fixture_folder(w->fixture));
+    stream = opendir(folder);
+    assert_non_null(stream);
+    while ((entry = readdir(stream)) != NULL)
+        if (entry->d_name[0] != '.') {
+            assert_string_equal(path, "");
+            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        }
+    closedir(stream);
+    assert_string_not_equal(path, "");
+    return read_file(path, ret_n);
+}
+
+/* Made wrongly: whole by its checksum, and no OTLP. It is kept, and holds up nothing. */
+static void test_frame_that_cannot_be_read(void **state)
+{
+    struct world *w = world_new();
+    struct status_slot *status = fixture_status(w->fixture);
+    size_t n;
+    char *p;
+
+    (void)state;
+    fixture_set_codec(w->fixture, FRAME_NONE);
+    world_open(w);
+    fixture_commit(w->fixture, 0, 1, 5);
+    fixture_commit_plain(w->fixture, 0, SLICE_LITERAL("\x0a\xffnot protobuf"));
+    fixture_commit(w->fixture, 0, 1, 5);
+    fixture_run_idle(w->fixture, w->output);
+    check_file(w);
+    p = quarantined(w, &n);
+    assert_int_equal(n, 14);
+    assert_memory_equal(p, "\x0a\xffnot protobuf", 14);
+    free(p);
+    assert_int_equal(status_get(status, METRIC_RECORDS_DELIVERED), 10);
+    assert_int_equal(status_get(status, METRIC_RECORDS_QUARANTINED), 1);
+    assert_int_equal(source_lag(w->output->source), 0);
+    world_free(w);
+}
+
+static void test_damaged_cursor_is_told(void **state)
+{
+    struct world *w = world_new();
+    char path[160], note[160];
+
+    (void)state;
+    world_open(w);
+    deliver(w, 2);
+    output_close(&w->output);
+    snprintf(path, sizeof(path), "%s/cursors/file/01.cursor", fixture_folder(w->fixture));
+    write_file(path, "garbage", 7, false);
+    world_open(w);
+    output_note(w->output, note, sizeof(note));
+    assert_non_null(strstr(note, "file: damaged cursors of 1 lanes"));
+    world_free(w);
+}
+
 static bool has_failed(void *context)
 {
     return ((struct world *)context)->output->retry.tries >= 2;
@@ -445,6 +509,8 @@ int main(void)
         cmocka_unit_test(test_rotated_while_stopped),
         cmocka_unit_test(test_truncated_while_running),
         cmocka_unit_test(test_folder_is_missing),
+        cmocka_unit_test(test_frame_that_cannot_be_read),
+        cmocka_unit_test(test_damaged_cursor_is_told),
         cmocka_unit_test(test_not_a_plain_file),
         cmocka_unit_test(test_no_room),
     };
