@@ -90,9 +90,12 @@ static int check_header(int fd, struct ring_header *ret_header, struct err *err)
 {
     struct stat st;
     int seals = fcntl(fd, F_GET_SEALS);
+    ssize_t n = pread(fd, ret_header, sizeof(*ret_header), 0);
 
-    if (fstat(fd, &st) < 0 || pread(fd, ret_header, sizeof(*ret_header), 0) != sizeof(*ret_header))
+    if (fstat(fd, &st) < 0 || n < 0)
         return err_errno(err, errno, "cannot read the ring's header");
+    if (n < (ssize_t)sizeof(*ret_header))
+        return err_set(err, EPROTO, "the ring's memory is too small");
     if (ret_header->magic != RING_MAGIC || ret_header->version != RING_VERSION)
         return err_set(err, EPROTO, "no ring of version %u", RING_VERSION);
     if (seals < 0 || (seals & RING_SEALS) != RING_SEALS)

@@ -20,3 +20,20 @@ tests_unit_journal_test_recovery_LDADD = $(journal_rig_libs)
 check_PROGRAMS += tests/unit/journal/test_writer
 tests_unit_journal_test_writer_SOURCES = tests/unit/journal/test_writer.c $(journal_rig)
 tests_unit_journal_test_writer_LDADD = $(journal_rig_libs)
+
+check_PROGRAMS += tests/unit/journal/test_reader
+tests_unit_journal_test_reader_SOURCES = tests/unit/journal/test_reader.c $(journal_rig)
+tests_unit_journal_test_reader_LDADD = $(journal_rig_libs)
+
+check_PROGRAMS += tests/unit/journal/test_segment
+tests_unit_journal_test_segment_SOURCES = tests/unit/journal/test_segment.c $(journal_rig)
+tests_unit_journal_test_segment_LDADD = $(journal_rig_libs)
+
+check_PROGRAMS += tests/unit/journal/test_resend_window
+tests_unit_journal_test_resend_window_SOURCES = \
+	tests/unit/journal/test_resend_window.c tests/sim/sim_disk.c
+tests_unit_journal_test_resend_window_LDADD = $(journal_rig_libs)
+
+check_PROGRAMS += tests/unit/journal/test_batch
+tests_unit_journal_test_batch_SOURCES = tests/unit/journal/test_batch.c
+tests_unit_journal_test_batch_LDADD = $(journal_rig_libs)
