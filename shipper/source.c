@@ -128,12 +128,13 @@ static bool fits(const struct parcel *parcel, const struct journal_frame *frame,
 }
 
 /*
- * The reader has nothing more, and nothing is under way: all batches that the lane page named
- * before are done, those that hold no frames or could not be read too.
+ * The reader has nothing more, and nothing is under way: batches at the end that hold no frames,
+ * or none that could be read, are passed. Only those that the reader has really been at: a mistake
+ * here would lose records, and not passing costs nothing but a segment that stays a while longer.
  */
-static void pass_rest(struct lane *lane, const struct lane_state *state)
+static void pass_rest(struct lane *lane)
 {
-    struct cursor_range rest = {lane->at, {state->next_sequence, 0, 0}};
+    struct cursor_range rest = {lane->at, {reader_finished(lane->reader) + 1, 0, 0}};
     struct cursor_range forgotten;
 
     if (cursor_compare(rest.from, rest.to) >= 0)
@@ -179,7 +180,7 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct par
     if (parcel->count > 0)
         return 1; /* an error shows at the next call */
     if (r == 0 && lane->under_way == 0)
-        pass_rest(lane, &state);
+        pass_rest(lane);
     if (r == -ENOMEM)
         return err_errno(err, ENOMEM, "cannot take a frame of the journal");
     return r;

@@ -369,6 +369,11 @@ int reader_seek(struct journal_reader *reader, uint64_t sequence, uint32_t index
     return 0;
 }
 
+uint64_t reader_finished(const struct journal_reader *reader)
+{
+    return reader->batch_end == 0 ? reader->batch.sequence : 0;
+}
+
 const struct reader_counts *reader_counts(const struct journal_reader *reader)
 {
     return &reader->counts;

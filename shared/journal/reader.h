@@ -57,6 +57,13 @@ int reader_seek(struct journal_reader *reader, uint64_t sequence, uint32_t index
 /* 1: a frame; 0: nothing durable beyond; -errno: the disk failed (the reader stays where it is). */
 int reader_next(struct journal_reader *reader, struct journal_frame *ret_frame, struct err *err);
 
+/*
+ * The sequence of the batch that the reader has come to the end of, with frames or without; 0: it
+ * is within one, or has seen none since it was opened or sought. Where reader_next has returned 0
+ * and this is the last batch of the lane, nothing was left out.
+ */
+uint64_t reader_finished(const struct journal_reader *reader);
+
 const struct reader_counts *reader_counts(const struct journal_reader *reader);
 
 /* The lane's oldest batch that is still on the disk, and the next that will be written. */
