@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SLOT(i) (64u + (i) * 1024u)
+#define SLOT(i) (64u + (i)*1024u)
 
 struct rig {
     int fd, readonly;
@@ -199,9 +199,9 @@ static void test_concurrent_reader(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_publish),     cmocka_unit_test(test_torn_slot),
+        cmocka_unit_test(test_publish),      cmocka_unit_test(test_torn_slot),
         cmocka_unit_test(test_flipped_bits), cmocka_unit_test(test_both_damaged),
-        cmocka_unit_test(test_open_checks), cmocka_unit_test(test_concurrent_reader),
+        cmocka_unit_test(test_open_checks),  cmocka_unit_test(test_concurrent_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

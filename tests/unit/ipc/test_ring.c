@@ -478,7 +478,7 @@ static void test_doorbells(void **state)
     (void)state;
     open_pair(&pair);
     assert_true(put(pair.producer, 1, 0));
-    assert_false(ring_publish(pair.producer)); /* awake */
+    assert_false(ring_publish(pair.producer));        /* awake */
     assert_false(ring_consumer_sleep(pair.consumer)); /* something is there */
     assert_int_equal(pair.header->consumer.sleeping, 0);
     take(pair.consumer, 1);

@@ -500,8 +500,7 @@ static void test_against_a_model(void **state)
             } else {
                 got = chunk(w, key, m->connections[c].number, ++m->connections[c].serial,
                             m->connections[c].confirmed);
-                assert_int_equal(got,
-                                 model_check(m, key[0], c, m->connections[c].serial));
+                assert_int_equal(got, model_check(m, key[0], c, m->connections[c].serial));
             }
             if (!sealing && sim_random_chance(&random, 10)) {
                 seal(w, sealed);

@@ -170,9 +170,8 @@ static void test_find_batch(void **state)
     rig.state.next_sequence = 9;
     rig_build(&rig, 1, 30, &made);
     /* Far behind the first, over more than one step of the search. */
-    assert_int_equal(rig.disk->ops->pwrite(rig.disk, file, rig.batch.bytes.p, rig.batch.bytes.n,
-                                           3u << 20),
-                     0);
+    assert_int_equal(
+        rig.disk->ops->pwrite(rig.disk, file, rig.batch.bytes.p, rig.batch.bytes.n, 3u << 20), 0);
     assert_int_equal(segment_find_batch(rig.disk, file, 8, 5u << 20, 1, &found), 0);
     assert_int_equal(found, 3u << 20);
     assert_int_equal(segment_find_batch(rig.disk, file, 0, 5u << 20, 2, &found), 0);
