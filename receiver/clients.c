@@ -29,8 +29,8 @@
 #define ANSWERING_NS (300 * NS_PER_S)
 /* Rings and memory that were not used for so long are given back. */
 #define IDLE_NS (1 * NS_PER_S)
-/* A half-received message that does not go on for so long ends while others wait for memory. */
-#define HOARD_NS (10 * NS_PER_S)
+/* The part of the shared memory that hoarders give back at once. */
+#define HOARD_SHARE 4
 /* Room beside one message in the largest buffer. */
 #define BUFFER_SLACK_BYTES (64u << 10)
 
@@ -39,6 +39,7 @@
 struct clients {
     struct intake intake;
     size_t max_connections;
+    uint64_t hoard_ns;
     uint64_t limit_ns[CONNECTION_STATES]; /* how long a connection may be in a state; 0: for ever */
     struct listener listeners[LISTENERS_MAX];
     unsigned listener_count;
@@ -79,6 +80,7 @@ int clients_new(const struct clients_setup *setup, struct clients **ret_clients,
     if (!clients)
         return err_errno(err, ENOMEM, "cannot prepare for clients");
     clients->max_connections = setup->max_connections;
+    clients->hoard_ns = setup->hoard_ns;
     clients->limit_ns[CONNECTION_GREETED] = setup->handshake_ns;
     clients->limit_ns[CONNECTION_READY] = setup->idle_ns;
     clients->limit_ns[CONNECTION_ANSWERING] = ANSWERING_NS;
@@ -354,31 +356,59 @@ static uint64_t tick_state(struct clients *clients, enum connection_state state)
     return 0;
 }
 
-/* While others wait for memory, the largest silent half-received message makes room. */
+/* Bytes that it holds of a message that has not gone on for hoard_ns. */
+static size_t hoarded(const struct clients *clients, const struct connection *c)
+{
+    uint64_t silent_since_ns;
+    size_t bytes = connection_hoard(c, &silent_since_ns);
+
+    return silent_since_ns + clients->hoard_ns <= clients->intake.now_ns ? bytes : 0;
+}
+
+static size_t most_hoarded(struct clients *clients)
+{
+    size_t most = 0;
+
+    for (unsigned state = 0; state < CONNECTION_CLOSED; state++) {
+        struct list *list = &clients->intake.states[state];
+
+        for (struct list_link *link = list_first(list); link; link = list_next(list, link)) {
+            size_t bytes = hoarded(clients, connection_of_state(link));
+
+            if (bytes > most)
+                most = bytes;
+        }
+    }
+    return most;
+}
+
+/*
+ * While others wait for memory, the largest silent half-received messages make room: not one at a
+ * time, because what one gives back goes to the next of as many such clients that wait.
+ */
 static uint64_t tick_hoarders(struct clients *clients)
 {
     struct intake *intake = &clients->intake;
-    struct connection *worst = NULL;
-    size_t most = 0;
+    size_t most, freed = 0;
 
     if (list_is_empty(&intake->memory_waiters))
         return 0;
-    for (unsigned state = 0; state < CONNECTION_CLOSED; state++) {
+    most = most_hoarded(clients);
+    for (unsigned state = 0; state < CONNECTION_CLOSED && most > 0; state++) {
         struct list_link *link = list_first(&intake->states[state]);
 
-        for (; link; link = list_next(&intake->states[state], link)) {
-            uint64_t silent_since_ns;
-            size_t bytes = connection_hoard(connection_of_state(link), &silent_since_ns);
+        while (link && freed < intake->budget.shared / HOARD_SHARE) {
+            struct connection *c = connection_of_state(link);
+            size_t bytes = hoarded(clients, c);
 
-            if (bytes > most && silent_since_ns + HOARD_NS <= intake->now_ns) {
-                most = bytes;
-                worst = connection_of_state(link);
-            }
+            link = list_next(&intake->states[state], link);
+            if (bytes < most / 2 + 1)
+                continue;
+            connection_evict(c);
+            freed += bytes;
         }
     }
-    if (worst)
-        connection_evict(worst);
-    return intake->now_ns + NS_PER_S;
+    return intake->now_ns + (clients->hoard_ns < NS_PER_S ? clients->hoard_ns : NS_PER_S);
 }
 
 /* Memory that a burst left behind. */

@@ -31,7 +31,8 @@ struct clients_setup {
     size_t memory;
     size_t max_connections;
     uint64_t handshake_ns;
-    uint64_t idle_ns; /* 0: for ever */
+    uint64_t idle_ns;  /* 0: for ever */
+    uint64_t hoard_ns; /* a message that does not go on for so long ends if others need memory */
 };
 
 int clients_new(const struct clients_setup *setup, struct clients **ret_clients, struct err *err);

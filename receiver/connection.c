@@ -83,8 +83,11 @@ void connection_set_pauses(struct connection *c, uint32_t pauses)
 {
     if (c->pauses == 0 && pauses != 0)
         c->intake->paused++;
-    if (c->pauses != 0 && pauses == 0)
+    if (c->pauses != 0 && pauses == 0) {
         c->intake->paused--;
+        /* Its silence was ours. */
+        c->heard_ns = c->intake->now_ns;
+    }
     c->pauses = pauses;
 }
 

@@ -14,6 +14,8 @@
 /* A turn goes on while sockets are ready, but the control socket is not kept waiting. */
 #define ROUNDS_PER_TURN 16u
 #define TURN_NS (5 * NS_PER_MS)
+/* A half-received message that does not go on for so long ends while others wait for memory. */
+#define HOARD_NS (10 * NS_PER_S)
 
 struct receiver {
     struct role_context *context; /* borrowed */
@@ -80,6 +82,7 @@ static int open_clients(struct receiver *receiver, struct err *err)
         .max_connections = options_int(options, OPT_FORWARD_MAX_CONNECTIONS),
         .handshake_ns = options_time_ms(options, OPT_FORWARD_HANDSHAKE_TIMEOUT) * NS_PER_MS,
         .idle_ns = options_time_ms(options, OPT_FORWARD_IDLE_TIMEOUT) * NS_PER_MS,
+        .hoard_ns = HOARD_NS,
     };
 
     snprintf(receiver->host, sizeof(receiver->host), "%s", options_string(options, OPT_SELF_HOST));

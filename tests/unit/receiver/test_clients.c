@@ -95,6 +95,7 @@ static void rig_start(struct rig *rig, unsigned lanes, const char *key)
         .memory = 8 * MAX_CHUNK,
         .max_connections = 10000,
         .handshake_ns = 10 * NS_PER_S,
+        .hoard_ns = 10 * NS_PER_S,
     };
     rig_listen(rig);
     rig_start_producer(rig, 1);
@@ -855,6 +856,44 @@ static void memory_for_half_received_messages_is_bounded(void **state)
     rig_stop(&rig);
 }
 
+#define HOARDERS 600
+#define HOARD_BYTES 30000
+
+/* Clients that begin messages and never go on do not shut out the one that finishes its own. */
+static void silent_halves_of_messages_make_room(void **state)
+{
+    uint8_t *half = malloc(MAX_CHUNK);
+    int fds[HOARDERS], fd;
+    struct rig rig;
+
+    (void)state;
+    assert_non_null(half);
+    rig_start(&rig, 1, "");
+    clients_free(&rig.clients);
+    rig.setup.memory = 2 * MAX_CHUNK;
+    rig.setup.hoard_ns = 20 * NS_PER_MS;
+    assert_int_equal(clients_new(&rig.setup, &rig.clients, NULL), 0);
+    assert_int_equal(clients_listen(rig.clients, rig.listener, NULL), 0);
+    chunk_of(half, "half", 900000);
+    for (unsigned i = 0; i < HOARDERS; i++) {
+        fds[i] = dial(&rig);
+        say(&rig, fds[i], half, HOARD_BYTES);
+    }
+    fd = dial(&rig);
+    say_chunk(&rig, fd, "good", 100);
+    must_store(&rig);
+    hear_ack(&rig, fd, "good");
+    /* Only while somebody needs the room. */
+    TURN_UNTIL(&rig, metric(&rig, METRIC_CONNECTIONS_PAUSED) == 0);
+    assert_true(metric(&rig, METRIC_CONNECTIONS_OPEN) > 1);
+    assert_false(is_closed(fd));
+    for (unsigned i = 0; i < HOARDERS; i++)
+        close(fds[i]);
+    close(fd);
+    free(half);
+    rig_stop(&rig);
+}
+
 static void idle_connections_own_no_memory(void **state)
 {
     struct rig rig;
@@ -1128,6 +1167,7 @@ int main(void)
         cmocka_unit_test(a_message_above_the_limit_is_refused),
         cmocka_unit_test(full_rings_and_memory_stop_reading_and_lose_nothing),
         cmocka_unit_test(memory_for_half_received_messages_is_bounded),
+        cmocka_unit_test(silent_halves_of_messages_make_room),
         cmocka_unit_test(idle_connections_own_no_memory),
         cmocka_unit_test(a_client_that_does_not_read_its_acks_is_paused),
         cmocka_unit_test(no_more_connections_than_allowed),
