@@ -245,13 +245,20 @@ static int load(struct cursor *cursor, enum cursor_found *ret_found)
     cursor->place = (struct cursor_file){slot.file_offset, slot.file_inode, slot.file_born_ns};
     *ret_found = CURSOR_LOADED;
     /*
-     * It may have been written and not synced when its writer died, or its sync has failed: then
-     * its page is clean and lost, and only a new write makes a sync mean something. That write goes
-     * to the other slot: most likely this one is whole on the disk.
+     * What was read may be in the page cache only, and a sync alone proves nothing: after one that
+     * failed, the page is clean and lost, and the next succeeds. So it is written again, with the
+     * very same bytes in the very same place: if it was durable, even a torn write changes
+     * nothing, and if it was not, the other slot is.
      */
+    r = disk->ops->pwrite(disk, cursor->file, &slot, sizeof(slot),
+                          (uint64_t)index * CURSOR_SLOT_STRIDE);
+    if (r == 0)
+        r = disk->ops->datasync(disk, cursor->file);
+    if (r < 0)
+        return r;
+    cursor->durable = cursor->ranges.done;
     cursor->writing = 1 - index;
-    cursor->unwritten = true;
-    return cursor_sync(cursor, NULL);
+    return 0;
 }
 
 int cursor_open(struct disk *disk, uint32_t lane, struct cursor **ret_cursor,

@@ -23,6 +23,7 @@ struct test_disk {
     bool exists;
     uint8_t cached[CURSOR_FILE_BYTES];
     uint8_t durable[CURSOR_FILE_BYTES];
+    bool dirty[CURSOR_FILE_BYTES / SECTOR];
     size_t size;
     int fail_sync;  /* this many syncs fail */
     int fail_write; /* this many writes fail, half done */
@@ -73,6 +74,8 @@ static int test_pwrite(struct disk *disk, int file, const void *p, size_t n, uin
     assert_true(offset + n <= CURSOR_FILE_BYTES);
     t->writes++;
     t->last_offset = offset;
+    for (size_t i = offset / SECTOR; i * SECTOR < offset + n; i++)
+        t->dirty[i] = true;
     if (t->fail_write > 0) {
         t->fail_write--;
         memcpy(t->cached + offset, p, n / 2);
@@ -84,18 +87,21 @@ static int test_pwrite(struct disk *disk, int file, const void *p, size_t n, uin
     return 0;
 }
 
+/* After a failed sync pages are clean and lost, as on Linux. */
 static int test_datasync(struct disk *disk, int file)
 {
     struct test_disk *t = test_disk_of(disk);
+    bool fails = t->fail_sync > 0;
 
     (void)file;
     t->syncs++;
-    if (t->fail_sync > 0) {
-        t->fail_sync--;
-        return -EIO;
+    t->fail_sync -= fails;
+    for (size_t i = 0; i < CURSOR_FILE_BYTES / SECTOR; i++) {
+        if (t->dirty[i] && !fails)
+            memcpy(t->durable + i * SECTOR, t->cached + i * SECTOR, SECTOR);
+        t->dirty[i] = false;
     }
-    memcpy(t->durable, t->cached, sizeof(t->cached));
-    return 0;
+    return fails ? -EIO : 0;
 }
 
 static int test_sync_folder(struct disk *disk)
@@ -116,11 +122,12 @@ static const struct disk_ops test_ops = {
 /* Each sector that was not synced is there or is not. */
 static void power_cut(struct test_disk *t, unsigned *seed)
 {
-    for (size_t i = 0; i < sizeof(t->cached); i += SECTOR)
-        if (rand_r(seed) % 2 == 0)
-            memcpy(t->cached + i, t->durable + i, SECTOR);
-        else
-            memcpy(t->durable + i, t->cached + i, SECTOR);
+    for (size_t i = 0; i < CURSOR_FILE_BYTES / SECTOR; i++) {
+        if (t->dirty[i] && rand_r(seed) % 2 == 0)
+            memcpy(t->durable + i * SECTOR, t->cached + i * SECTOR, SECTOR);
+        memcpy(t->cached + i * SECTOR, t->durable + i * SECTOR, SECTOR);
+        t->dirty[i] = false;
+    }
 }
 
 /* ---- helpers ---- */
@@ -494,38 +501,66 @@ static void test_failed_sync_and_write(void **state)
     cursor_close(&cursor);
 }
 
-/* Whatever a power cut leaves is at least what was durable and at most what was marked. */
-static void test_power_cuts(void **state)
+/* Works for a while: some writes tear, some syncs fail. Returns how far it has marked. */
+static uint64_t work(struct test_disk *t, struct cursor *cursor, uint64_t marked, unsigned *seed)
+{
+    unsigned steps = 1 + (unsigned)rand_r(seed) % 12;
+
+    for (unsigned i = 0; i < steps; i++) {
+        mark_file(cursor, marked, marked + 1);
+        marked++;
+        t->fail_sync = rand_r(seed) % 5 == 0;
+        t->fail_write = rand_r(seed) % 7 == 0;
+        if (rand_r(seed) % 3 == 0)
+            (void)cursor_sync(cursor, NULL);
+        else
+            (void)cursor_write(cursor, NULL);
+    }
+    t->fail_sync = t->fail_write = 0;
+    return marked;
+}
+
+/* An open that fails in the middle, and perhaps the power with it. */
+static void fail_to_open(struct test_disk *t, unsigned *seed)
+{
+    struct cursor *cursor = NULL;
+    enum cursor_found found;
+
+    t->fail_sync = rand_r(seed) % 2;
+    t->fail_write = !t->fail_sync;
+    assert_int_equal(cursor_open(&t->disk, 3, &cursor, &found, NULL), -EIO);
+    t->fail_sync = t->fail_write = 0;
+    if (rand_r(seed) % 2 == 0)
+        power_cut(t, seed);
+}
+
+/*
+ * Whatever kills and power cuts leave is at least what was durable and at most what was marked,
+ * and never two bad slots.
+ */
+static void test_kills_and_power_cuts(void **state)
 {
     (void)state;
-    for (unsigned seed = 1; seed <= 300; seed++) {
+    for (unsigned seed = 1; seed <= 2000; seed++) {
         struct test_disk t = {0};
         struct cursor *cursor = open_cursor(&t, CURSOR_FRESH);
         unsigned random = seed;
-        uint64_t marked = 0;
+        uint64_t marked = 0, durable;
 
-        for (unsigned cut = 0; cut < 8; cut++) {
-            unsigned steps = 1 + (unsigned)rand_r(&random) % 12;
-            uint64_t durable;
-
-            for (unsigned i = 0; i < steps; i++) {
-                mark_file(cursor, marked, marked + 1);
-                marked++;
-                t.fail_sync = rand_r(&random) % 5 == 0;
-                if (rand_r(&random) % 3 == 0)
-                    (void)cursor_sync(cursor, NULL);
-                else
-                    assert_int_equal(cursor_write(cursor, NULL), 0);
-            }
-            t.fail_sync = 0;
+        for (unsigned end = 0; end < 12; end++) {
+            marked = work(&t, cursor, marked, &random);
             durable = cursor_durable(cursor).sequence;
             cursor_close(&cursor);
-            power_cut(&t, &random);
+            if (rand_r(&random) % 2 == 0)
+                power_cut(&t, &random);
+            while (rand_r(&random) % 3 == 0)
+                fail_to_open(&t, &random);
             cursor = open_cursor(&t, CURSOR_LOADED);
             assert_true(cursor_done(cursor)->done.sequence >= durable);
             assert_true(cursor_done(cursor)->done.sequence <= marked);
             assert_int_equal(cursor_records(cursor), cursor_done(cursor)->done.sequence);
             marked = cursor_done(cursor)->done.sequence;
+            assert_int_equal(cursor_durable(cursor).sequence, marked);
         }
         cursor_close(&cursor);
     }
@@ -618,7 +653,7 @@ int main(void)
         cmocka_unit_test(test_both_slots_bad),
         cmocka_unit_test(test_slot_of_another_lane_is_bad),
         cmocka_unit_test(test_failed_sync_and_write),
-        cmocka_unit_test(test_power_cuts),
+        cmocka_unit_test(test_kills_and_power_cuts),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_peek_all),
     };
