@@ -8,12 +8,17 @@ void budget_init(struct budget *budget, size_t total_bytes, size_t reserve_bytes
     budget->shared = total_bytes - reserve_bytes;
 }
 
+/* Of the shared part, for peers that hold no more than that. */
+#define NEWCOMERS_PART 8
+
 bool budget_has(const struct budget *budget, const struct budget_share *share, size_t bytes)
 {
     size_t used = budget->used - budget->finisher;
     size_t peers = budget->peers + (share->used == 0 ? 1 : 0);
+    size_t kept = budget->shared / NEWCOMERS_PART;
+    size_t most = budget->shared - (share->used + bytes > kept ? kept : 0);
 
-    if (bytes > budget->shared || used > budget->shared - bytes)
+    if (bytes > most || used > most - bytes)
         return false;
     if (used + bytes <= budget->shared / 2)
         return true;

@@ -11,7 +11,8 @@
  * put off.
  *
  * Fair share: while more than half of the shared part is in use, a peer that would hold more than
- * the shared part divided by the number of peers that hold something must wait.
+ * the shared part divided by the number of peers that hold something must wait. The last eighth is
+ * for peers that hold no more than an eighth: one that takes all it can get leaves room for others.
  */
 #ifndef RECEIVER_BUDGET_H
 #define RECEIVER_BUDGET_H

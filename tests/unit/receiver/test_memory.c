@@ -21,11 +21,11 @@ static void the_shared_part_ends(void **state)
 
     (void)state;
     budget_init(&budget, 64 * MB, 16 * MB);
-    assert_true(budget_has(&budget, &a, 48 * MB)); /* alone: all of it */
-    assert_false(budget_has(&budget, &a, 48 * MB + 1));
+    assert_true(budget_has(&budget, &a, 42 * MB)); /* alone: all but the last eighth */
+    assert_false(budget_has(&budget, &a, 42 * MB + 1));
     budget_take(&budget, &a, 40 * MB, false);
-    assert_true(budget_has(&budget, &a, 8 * MB));
-    assert_false(budget_has(&budget, &a, 9 * MB));
+    assert_true(budget_has(&budget, &a, 2 * MB));
+    assert_false(budget_has(&budget, &a, 3 * MB));
     budget_give(&budget, &a, 40 * MB, false);
     assert_int_equal(budget.used, 0);
     assert_int_equal(budget.peers, 0);
@@ -38,7 +38,22 @@ static void never_less_than_twice_a_message(void **state)
 
     (void)state;
     budget_init(&budget, 1 * MB, 16 * MB);
-    assert_true(budget_has(&budget, &a, 16 * MB));
+    assert_true(budget_has(&budget, &a, 14 * MB));
+}
+
+static void a_peer_that_takes_all_leaves_room_for_others(void **state)
+{
+    struct budget budget;
+    struct budget_share greedy = {0}, late = {0};
+
+    (void)state;
+    budget_init(&budget, 64 * MB, 16 * MB);
+    while (budget_has(&budget, &greedy, 64 * 1024))
+        budget_take(&budget, &greedy, 64 * 1024, false);
+    assert_true(budget_has(&budget, &late, 5 * MB));
+    budget_take(&budget, &late, 5 * MB, false);
+    assert_false(budget_has(&budget, &greedy, 64 * 1024));
+    assert_false(budget_has(&budget, &late, 2 * MB));
 }
 
 static void a_peer_gets_its_share_under_pressure(void **state)
@@ -52,7 +67,7 @@ static void a_peer_gets_its_share_under_pressure(void **state)
     budget_take(&budget, &small, 1 * MB, false);
     assert_true(budget_has(&budget, &greedy, 1 * MB));  /* up to half, all is free */
     assert_false(budget_has(&budget, &greedy, 3 * MB)); /* 48 MB between two */
-    assert_true(budget_has(&budget, &small, 20 * MB));
+    assert_true(budget_has(&budget, &small, 19 * MB));
 }
 
 static void one_can_always_finish(void **state)
@@ -72,7 +87,7 @@ static void one_can_always_finish(void **state)
     assert_true(budget.used <= 32 * MB);
     budget_give(&budget, &a, 16 * MB, true);
     budget_end_finish(&budget);
-    assert_true(budget_has(&budget, &b, 8 * MB));
+    assert_true(budget_has(&budget, &b, 6 * MB));
 }
 
 static void buffers_come_in_classes_and_grow(void **state)
@@ -138,6 +153,7 @@ int main(void)
         cmocka_unit_test(the_shared_part_ends),
         cmocka_unit_test(never_less_than_twice_a_message),
         cmocka_unit_test(a_peer_gets_its_share_under_pressure),
+        cmocka_unit_test(a_peer_that_takes_all_leaves_room_for_others),
         cmocka_unit_test(one_can_always_finish),
         cmocka_unit_test(buffers_come_in_classes_and_grow),
         cmocka_unit_test(a_handle_finds_nobody_elses),
