@@ -222,12 +222,17 @@ def victims_of(sluice, rng):
 
 @chaos
 @limit(240)
-def test_at_random(ctx):
+@cases("1 of each", "2 receivers, 2 lanes")
+def test_at_random(ctx, case):
     """Any of the processes at any instant, several at once, also while they start or recover."""
     seed = int.from_bytes(os.urandom(4), "big")
     ctx.note("seed %d" % seed)
     rng = random.Random(seed)
-    server, sluice, loads = pipeline(ctx, **{"journal.segment_size": "1M"})
+    server, sluice, loads = pipeline(ctx, **{
+        "journal.segment_size": "1M", "receiver.count": int(case[0]),
+        "processor.count": int(case[0]),
+        # An orphan waits so long for acks that a killed processor will not give.
+        "shutdown.grace": "2s"})
     rounds = ctx.rounds(20)
     for i in range(rounds):
         time.sleep(rng.choice((0, 0.01, 0.05, 0.2, 0.4)) * rng.random())    # the instant
@@ -244,8 +249,8 @@ def test_at_random(ctx):
                 sluice.killed = killed
         if i % 5 == 4:
             progress(loads, 100)
-    for name in STAGES:
-        sluice.wait_running(name)
+    wait_until(lambda: all(s["state"] == "running" for s in sluice.status()["stages"]), 30,
+               "all stages run", pause=0.1)
     progress(loads)
     at_server, in_file = finish(ctx, server, sluice, loads)
     in_file.check("resent")
@@ -305,3 +310,59 @@ def test_connections_while_the_receiver_restarts(ctx):
     thread.join(30)
     assert not failed, failed[:3]
     ctx.note("%d visitors" % serial)
+
+
+class Talker(threading.Thread):
+    """A client without acks, that goes to a new connection when the server has ended its side."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port = port
+        self.sent = 0
+        self.connections = 0
+        self.over = threading.Event()
+        self.failed = None
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                self.connections += 1
+                with forward.Connection(self.port) as connection:
+                    while not self.over.is_set() and connection.silent(0.0005):
+                        connection.send(b"".join(
+                            forward.message("t", (1700000000, {"serial": self.sent + i}))
+                            for i in range(10)))
+                        self.sent += 10
+        except Exception as e:
+            self.failed = e
+
+
+@limit(120)
+def test_restart_by_hand_without_acks(ctx):
+    """What a client has written without ids is taken before its connection ends: a restart of the
+    receiver loses nothing of it and doubles nothing."""
+    sluice = ctx.sluice()
+    talkers = [Talker(sluice.port) for _ in range(3)]
+    for talker in talkers:
+        talker.start()
+    for _ in range(4):
+        before = [(t.sent, t.connections) for t in talkers]
+        old = sluice.pid("receiver")
+        sluice.restart("receiver")
+        sluice.wait_running("receiver", other_than=old)
+        wait_until(lambda: any(t.failed for t in talkers) or
+                   all(t.sent > s + 50 and t.connections > c
+                       for t, (s, c) in zip(talkers, before)), 20, "the clients go on")
+    for talker in talkers:
+        talker.over.set()
+    for talker in talkers:
+        talker.join(20)
+    assert not any(t.failed for t in talkers), [t.failed for t in talkers]
+    total = sum(t.sent for t in talkers)
+    sluice.wait_file_records(total)
+    sluice.stop()
+    records = decode_lines(sluice.file_bytes())
+    got = sorted(r["attributes"]["serial"] for r in records)
+    want = sorted(s for t in talkers for s in range(t.sent))
+    harness.equal(got, want, "serials")
+    ctx.note("%d records over %d connections" % (total, sum(t.connections for t in talkers)))
