@@ -64,7 +64,7 @@ struct lane {
     struct lane_state state;     /* as published last */
     struct commit_record totals; /* cumulative counts */
     struct buf copy;             /* the entry that is converted */
-    uint64_t quarantined;        /* numbers the files */
+    uint64_t taking;             /* the entry that is taken: numbers its quarantine file */
     unsigned next_ring;
     bool draining, take;
 };
@@ -264,7 +264,8 @@ static int copy_chunk(struct lane *lane, const struct ring_taken *taken, struct 
     lane->copy.n = 0;
     if (buf_reserve(&lane->copy, n) < 0)
         return -ENOMEM;
-    memcpy(lane->copy.p, taken->peer.p, n);
+    if (n > 0)
+        memcpy(lane->copy.p, taken->peer.p, n);
     p = lane->copy.p;
     *ret_chunk = (struct chunk){
         .carrier = e->carrier == RING_MESSAGE   ? CHUNK_MESSAGE
@@ -300,7 +301,7 @@ static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const
 {
     struct slice tag = chunk->tag;
     int r =
-        quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, ++lane->quarantined);
+        quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking);
 
     if (r < 0)
         return r;
@@ -393,6 +394,8 @@ static int take_entry(struct lane *lane, unsigned index, const struct ring_taken
     enum ring_verdict verdict = RING_DURABLE;
     int r = resend_window_hear(lane->window, &origin);
 
+    /* The same for a successor that takes it again, and for no other entry of this time. */
+    lane->taking = taken->end * LANE_PAGE_RINGS + index;
     if (r == 0 && e->kind == RING_END)
         r = resend_window_ended(lane->window, &origin);
     else if (r == 0 && e->kind == RING_CHUNK)
@@ -470,6 +473,8 @@ static bool take(struct lane *lane)
 
     if (lane->draining && !lane->take)
         return false;
+    if (lane->chunks == 0) /* not even one fitted: out of memory; tried again */
+        lane->full = false;
     for (unsigned taken = 0; taken < LANE_TURN_CHUNKS && !is_full(lane);) {
         if (take_from(lane, lane->next_ring)) {
             taken++;
@@ -687,6 +692,8 @@ static uint64_t commit(struct lane *lane, uint64_t now_ns)
         hand_over(lane, now_ns);
         return UINT64_MAX;
     }
+    if (lane->full)
+        return LANE_REPLY_WAIT_NS;
     if (!resend_window_dirty(lane->window))
         return UINT64_MAX;
     wait = lane->started_ns + LANE_CONFIRM_NS;

@@ -60,3 +60,12 @@ check_PROGRAMS += tests/unit/processor/test_mp
 tests_unit_processor_test_mp_SOURCES = \
 	tests/unit/processor/test_mp.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_mp_LDADD = $(UNIT_PROCESSOR_LIBS)
+
+# With the simulation's disk, clock and sync thread.
+check_PROGRAMS += tests/unit/processor/test_lane
+tests_unit_processor_test_lane_SOURCES = \
+	tests/unit/processor/test_lane.c \
+	tests/sim/sim_clock.c tests/sim/sim_committer.c tests/sim/sim_disk.c
+tests_unit_processor_test_lane_LDADD = \
+	liblane.a libconvert.a libjournal.a libotlp.a libipc.a libbase.a \
+	$(JSONC_LIBS) $(ISAL_LIBS) $(ZSTD_LIBS) $(XXHASH_LIBS) $(ZLIB_LIBS) $(CMOCKA_LIBS) -lm
