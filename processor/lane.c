@@ -300,8 +300,7 @@ static void widen(uint64_t *first, uint64_t *last, uint64_t from, uint64_t to)
 static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const char *reason)
 {
     struct slice tag = chunk->tag;
-    int r =
-        quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking);
+    int r = quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking);
 
     if (r < 0)
         return r;
