@@ -51,6 +51,20 @@ def test_down_at_start(ctx):
     check_once(server, 200)
 
 
+def test_other_output_goes_on(ctx):
+    """While the server is down the file gets everything, at once."""
+    server = ctx.otlp(start=False)
+    sluice = ctx.sluice(otlp=server, file=True, options=FAST)
+    send(sluice, 0, 200)
+    equal(sorted(r["attributes"]["serial"] for r in sluice.wait_file_records(200)),
+          list(range(200)), "serials in the file")
+    assert not server.requests
+    server.start()
+    server.wait_records(200)
+    sluice.stop()
+    check_once(server, 200)
+
+
 @cases("429", "502", "503", "504")
 def test_may_pass(ctx, case):
     run(ctx, [Answer(int(case))] * 4)

@@ -2,6 +2,7 @@
 import collections
 import os
 import random
+import threading
 
 import msgpack
 
@@ -195,6 +196,47 @@ def test_large_message(ctx):
     records = sluice.wait_file_records(2)
     equal(serials(records), [0, 2], "serials")
     equal(records[0]["attributes"]["text"], text, "the large field")
+
+
+@limit(90)
+def test_chunk_of_many_frames(ctx):
+    """One gzip chunk whose records fill several frames and requests."""
+    server = ctx.otlp()
+    sluice = ctx.sluice(otlp=server, options={"otlp.max_request": "1M"})
+    count = 12000
+    rng = random.Random(1)
+    data = forward.entries([(T, {"serial": s, "text": rng.randbytes(150).hex()})
+                            for s in range(count)])
+    client = sluice.connect()
+    client.send(forward.packed("t", data, {"chunk": "big", "size": count}, compress=True))
+    equal(client.ack(), "big", "ack")
+    server.wait_records(count, 60)
+    sluice.stop()
+    equal(serials(server.records), list(range(count)), "serials")
+    assert len(server.requests) > 3, len(server.requests)
+
+
+@limit(90)
+def test_acks_not_read(ctx):
+    """A client that writes and does not read holds up itself alone; all its acks come, in order."""
+    sluice = ctx.sluice()
+    count = 10000                       # their acks are more than the sockets' buffers take
+    slow = sluice.connect(timeout=60)
+    writer = threading.Thread(daemon=True, target=lambda: slow.send(b"".join(
+        forward.message("t", (T, {"serial": s}), {"chunk": "%01000d" % s}) for s in range(count))))
+    writer.start()
+    other = sluice.connect()
+    for serial in range(20):
+        other.send(forward.message("t", (T, {"serial": count + serial}), {"chunk": "x"}))
+        other.ack()
+    got, unpacker = 0, msgpack.Unpacker(raw=False)
+    while got < count:
+        unpacker.feed(slow.sock.recv(65536))
+        for value in unpacker:
+            equal(value, {"ack": "%01000d" % got}, "ack")
+            got += 1
+    writer.join(10)
+    equal(serials(sluice.wait_file_records(count + 20)), list(range(count + 20)), "serials")
 
 
 @cases("array32", "bin32", "map32", "c1", "http")

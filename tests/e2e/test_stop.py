@@ -5,7 +5,7 @@ import signal
 import forward
 
 from forward import Closed, Tally, serial_of
-from harness import equal, free_port, gone, limit, wait_until
+from harness import cases, equal, free_port, gone, limit, wait_until
 
 T = forward.event_time(1700000000, 1)
 
@@ -48,6 +48,43 @@ def test_backend_down(ctx):
     server.wait_records(load.sent_records)
     sluice.stop()
     Tally(server.records, [load]).check()
+
+
+@limit(120)
+@cases("2 to 1", "1 to 2", "2 to 1, killed")
+def test_lanes_change(ctx, case):
+    """A backlog in two lanes is delivered by a sluiced with one, and the other way round."""
+    server = ctx.otlp(start=False, project=serial_of)
+    sluice = ctx.sluice(otlp=server, file=True, options={
+        "shutdown.grace": "200ms", "retry.min": "50ms", "retry.max": "500ms",
+        "journal.segment_size": "1M", "processor.count": int(case[0])})
+    loads = [sluice.load(name, rate=5000, chunk=20, padding=100) for name in "abcd"]
+    for load in loads:
+        load.progress(1000)
+        load.finish()
+    sluice.kill_all() if "killed" in case else sluice.stop()
+    assert not server.records
+    sluice.options["processor.count"] = int(case[5])
+    sluice.write_config()
+    sluice.start()
+    more = sluice.load("e", rate=5000, chunk=20)
+    more.progress(500)
+    server.start()
+    more.progress(500)
+    more.finish()
+    loads.append(more)
+    total = sum(load.sent_records for load in loads)
+    server.wait(lambda: len(server.records) >= total, 40, "all records")
+    sluice.wait_file_records(total)
+    sluice.stop()
+    Tally(server.records, loads).check()
+    Tally([serial_of(r) for r in sluice.wait_file_records(total)], loads).check()
+    # Once more: nothing is sent again.
+    sluice.start()
+    send(sluice, 0)
+    server.wait(lambda: len(server.records) > total, 20, "one more record")
+    sluice.stop()
+    equal(len(server.records), total + 1, "records in the end")
 
 
 @limit(120)
