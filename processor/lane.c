@@ -404,7 +404,12 @@ static int take_entry(struct lane *lane, unsigned index, const struct ring_taken
         return r;
     }
     if (e->kind == RING_CHUNK) {
-        put_verdict(ring, taken, verdict);
+        /*
+         * Nobody waits for the others' verdicts, and with them the reply ring would be full when
+         * the receiver has gone before us, at a stop: what is behind would never be stored.
+         */
+        if (e->flags & RING_WANTS_ACK)
+            put_verdict(ring, taken, verdict);
         lane->verdicts++;
         lane->totals.chunks_taken++;
         status_add(lane->config.status, METRIC_CHUNKS_TAKEN, 1);

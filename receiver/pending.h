@@ -3,7 +3,7 @@
  * come back. Pure; producer.c has one per ring.
  *
  * An ack waits under the end position of its entry. Verdicts come in rising positions, one per
- * entry, also for entries that nobody waits for: those match nothing. What the processor writes is
+ * entry that wants one; those that nobody waits for match nothing. What the processor writes is
  * untrusted: a position that skips one that is waited for leaves the skipped ack lost, never sent
  * to somebody else.
  *

@@ -18,7 +18,7 @@
  *     producer                                        consumer
  *     p = ring_reserve(ring, n);                      while (ring_consumer_next(ring, &e) > 0)
  *     ... fill ...                                        take(e);
- *     end = ring_commit(ring, n);                     reply = ring_reply_slot(ring, i++); ...
+ *     end = ring_commit(ring, n);                     ring_reply_put(ring, i++, &verdict);
  *     if (ring_publish(ring)) ring(door);             after fdatasync:
  *     while (ring_reply_next(ring, &reply))               if (ring_consumer_publish(ring, position,
  *         ack(reply);                                                               reply)) ring(door);
@@ -72,7 +72,10 @@ uint64_t ring_commit(struct ring *ring, uint64_t size);
 /* Makes the committed entries visible. Returns wake. */
 bool ring_publish(struct ring *ring);
 
-/* The next verdict, in the order of the entries. Skips a predecessor's. False: none now. */
+/*
+ * The next verdict, in the order of the entries. Skips a predecessor's. False: none now, or the
+ * consumer's count is impossible (and stays so until it is another).
+ */
 bool ring_reply_next(struct ring *ring, struct ring_reply *ret_reply);
 
 /*

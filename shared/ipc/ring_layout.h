@@ -79,9 +79,13 @@ enum ring_kind {
 };
 
 enum ring_flag {
-    RING_WANTS_ACK = 1, /* the chunk has an id: its verdict becomes an ack, its key is remembered */
-    RING_JSON = 2,      /* the payload is JSON, not msgpack (issue of a JSON connection) */
-    RING_CLEAN = 4,     /* RING_END: closed with nothing unsent, so every ack was confirmed */
+    /*
+     * The chunk has an id: its verdict becomes an ack, its key is remembered. A chunk without the
+     * flag gets no verdict, so that it never waits for a free reply slot.
+     */
+    RING_WANTS_ACK = 1,
+    RING_JSON = 2,  /* the payload is JSON, not msgpack (issue of a JSON connection) */
+    RING_CLEAN = 4, /* RING_END: closed with nothing unsent, so every ack was confirmed */
 };
 
 /*

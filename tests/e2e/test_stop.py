@@ -1,5 +1,6 @@
 """SIGTERM drains, and what is on the disk goes out later; SIGHUP takes a good file and refuses a
 bad one."""
+import os
 import signal
 
 import forward
@@ -30,6 +31,32 @@ def test_drain(ctx):
     tally.check("resent")
     Tally([serial_of(r) for r in sluice.wait_file_records(acked)], [load]).check("resent")
     assert acked >= 2000
+
+
+@limit(120)
+def test_drain_without_acks(ctx):
+    """What clients without acks have sent lies in the ring when SIGTERM comes, many more messages
+    than verdicts fit: all of it is stored before sluiced ends."""
+    count = 40000
+    sluice = ctx.sluice(file=True, options={"shutdown.grace": "20s"})
+    pid = sluice.pid("processor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with forward.Connection(sluice.port) as client:
+            for first in range(0, count, 1000):
+                client.send(b"".join(forward.message("t", (T, {"serial": serial}))
+                                     for serial in range(first, first + 1000)))
+            wait_until(lambda: sluice.metric("input_chunks_total") == count, 30, "all are taken")
+        wait_until(lambda: sluice.metric("connections_open", "receiver") == 0, 20, "its end")
+        receiver = sluice.pid("receiver")
+        sluice.terminate()
+        wait_until(lambda: gone(receiver), 20, "the receiver's end")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    sluice.wait_exit(60)
+    sluice.start()
+    records = sluice.wait_file_records(count, 30)
+    equal(sorted(r["attributes"]["serial"] for r in records), list(range(count)), "serials")
 
 
 @limit(90)

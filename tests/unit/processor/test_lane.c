@@ -549,35 +549,58 @@ static void test_broken_ring(void **state)
     rig_fini(&rig);
 }
 
+/* Puts `count` entries like this and stores them as far as that goes; no verdict is taken. */
+static void store_many(struct rig *rig, struct ring_entry e, unsigned count)
+{
+    uint64_t wait_ns = 0;
+    unsigned put = 0;
+
+    for (unsigned round = 0; round < 40 && put < count; round++) {
+        for (; put < count && RING_BYTES - ring_used(rig->producers[0]) > 2 * sizeof(e); put++) {
+            e.serial++;
+            put_entry(rig, 0, e, NULL);
+        }
+        for (unsigned i = 0; i < 100; i++) {
+            turn(rig, &wait_ns);
+            pass(rig, 3 * NS_PER_MS);
+            if (sim_committer_busy(committer(rig)))
+                sim_committer_step(committer(rig), false);
+        }
+    }
+    assert_int_equal(put, count);
+}
+
 /* A receiver that takes no verdicts stops its ring, and goes on when it does. */
 static void test_no_room_for_replies(void **state)
 {
-    struct ring_entry e = {.kind = RING_CHUNK, .carrier = RING_PACKED, .connection = 1};
+    struct ring_entry e = {
+        .kind = RING_CHUNK, .carrier = RING_PACKED, .flags = RING_WANTS_ACK, .connection = 1};
     uint64_t wait_ns = 0;
-    unsigned put = 0;
     struct rig rig;
 
     (void)state;
     rig_init(&rig);
-    for (unsigned round = 0; round < 40 && put < RING_REPLY_SLOTS + 100; round++) {
-        while (put < RING_REPLY_SLOTS + 100 &&
-               RING_BYTES - ring_used(rig.producers[0]) > 2 * sizeof(e)) {
-            put_entry(&rig, 0, e, NULL);
-            put++;
-        }
-        for (unsigned i = 0; i < 100; i++) {
-            turn(&rig, &wait_ns);
-            pass(&rig, 3 * NS_PER_MS);
-            if (sim_committer_busy(committer(&rig)))
-                sim_committer_step(committer(&rig), false);
-        }
-    }
-    assert_int_equal(put, RING_REPLY_SLOTS + 100);
+    store_many(&rig, e, RING_REPLY_SLOTS + 100);
     assert_true(ring_used(rig.producers[0]) > 0);
     assert_int_equal(turn(&rig, &wait_ns), LANE_TIMER); /* nobody would ring */
     assert_int_equal(verdicts(&rig, 0, RING_DURABLE), RING_REPLY_SLOTS);
     settle(&rig);
     assert_int_equal(verdicts(&rig, 0, RING_DURABLE), 100);
+    rig_fini(&rig);
+}
+
+/* The receiver has gone: what it took without ids is stored all the same, however many. */
+static void test_without_acks_no_replies_are_needed(void **state)
+{
+    struct ring_entry e = {.kind = RING_CHUNK, .carrier = RING_PACKED, .connection = 1};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    store_many(&rig, e, RING_REPLY_SLOTS + 100);
+    settle(&rig);
+    assert_int_equal(ring_used(rig.producers[0]), 0);
+    assert_int_equal(verdicts(&rig, 0, RING_DURABLE), 0);
     rig_fini(&rig);
 }
 
@@ -655,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_quarantine_names),
         cmocka_unit_test(test_broken_ring),
         cmocka_unit_test(test_no_room_for_replies),
+        cmocka_unit_test(test_without_acks_no_replies_are_needed),
         cmocka_unit_test(test_more_connections_than_the_window_holds),
         cmocka_unit_test(test_drain),
     };
