@@ -52,6 +52,7 @@ struct output_http {
     uint64_t max_request;   /* plain bytes; less than the option after a 413 */
     unsigned in_flight;
     bool connect_failed; /* since the last answer of the resolver */
+    uint64_t asked_ns;   /* when better addresses were last asked for */
     bool refused;        /* some frame was refused alone, and trouble says so */
     unsigned slot_count;
     struct slot *slots;
@@ -334,8 +335,13 @@ static bool have_addresses(struct output_http *http, uint64_t now)
     if (got == UINT64_MAX)
         return true;
     age = now - got;
-    if (age > RESOLVE_NS || (http->connect_failed && age > RESOLVE_AGAIN_NS))
+    /* A question that fails leaves the age as it is, and its answer comes back here at once. */
+    if (http->asked_ns != 0 && now - http->asked_ns <= RESOLVE_AGAIN_NS)
+        return true;
+    if (age > RESOLVE_NS || (http->connect_failed && age > RESOLVE_AGAIN_NS)) {
         http_client_resolve(http->client);
+        http->asked_ns = now;
+    }
     return true;
 }
 
@@ -367,10 +373,16 @@ static struct slot *next_slot(struct output_http *http)
     return slot;
 }
 
-static void set_timer(struct output_http *http)
+/*
+ * `now`: when the pump began. A retry whose time had come by then was not sent for want of records
+ * or addresses: these wake us themselves, and a timer in the past would do so for ever.
+ */
+static void set_timer(struct output_http *http, uint64_t now)
 {
     uint64_t wake = retry_wake_ns(&http->output.retry);
 
+    if (wake <= now)
+        wake = UINT64_MAX;
     for (unsigned i = 0; i < http->slot_count; i++)
         if (http->slots[i].state == SLOT_RESTING && http->slots[i].until_ns < wake)
             wake = http->slots[i].until_ns;
@@ -400,7 +412,7 @@ static void pump(struct output *output)
             break;
         status_alive(output->env.status);
     }
-    set_timer(http);
+    set_timer(http, now);
 }
 
 static int on_timer(sd_event_source *source, uint64_t now, void *userdata)

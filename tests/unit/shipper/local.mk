@@ -20,6 +20,12 @@ tests_unit_shipper_test_output_http_SOURCES = \
 	tests/unit/shipper/test_server.c tests/unit/shipper/test_server.h
 tests_unit_shipper_test_output_http_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/shipper/test_resolve_again
+tests_unit_shipper_test_resolve_again_SOURCES = \
+	tests/unit/shipper/test_resolve_again.c $(SHIPPER_FIXTURE) \
+	tests/unit/shipper/test_server.c tests/unit/shipper/test_server.h
+tests_unit_shipper_test_resolve_again_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/shipper/test_output_file
 tests_unit_shipper_test_output_file_SOURCES = \
 	tests/unit/shipper/test_output_file.c $(SHIPPER_FIXTURE)

@@ -573,6 +573,30 @@ static void test_unknown_name(void **state)
     world_free(w);
 }
 
+/* Every wake-up of the loop must bring something about: else an idle shipper takes a whole core. */
+static void test_nothing_to_send_after_a_failure(void **state)
+{
+    struct world *w = world_new(accept_all);
+    struct output_failure failure = {VERDICT_RETRY, "cannot resolve it", 0, 0};
+    unsigned wakes = 0;
+
+    (void)state;
+    world_open(w);
+    failure.sent_ns = clock_monotonic_ns();
+    output_failed(w->output, &failure); /* as when the name could not be resolved */
+    output_pump(w->output);
+    while (clock_monotonic_ns() <= w->output->retry.until_ns)
+        assert_true(sd_event_run(fixture_event(w->fixture), 1000) >= 0);
+    for (unsigned i = 0; i < 100; i++)
+        wakes += sd_event_run(fixture_event(w->fixture), 1000) > 0;
+    assert_in_range(wakes, 0, 3);
+
+    fixture_commit(w->fixture, 0, 1, 10); /* and the next record is the try */
+    fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    world_free(w);
+}
+
 static void test_bad_url(void **state)
 {
     static const char *const bad[] = {"ftp://host/", "http://", "not a url at all"};
@@ -615,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_leaving_begins_nothing),
         cmocka_unit_test(test_name_is_resolved),
         cmocka_unit_test(test_unknown_name),
+        cmocka_unit_test(test_nothing_to_send_after_a_failure),
         cmocka_unit_test(test_bad_url),
     };
 
