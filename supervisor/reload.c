@@ -54,6 +54,9 @@ static int refuse(struct reload *reload, const struct option_report *report, str
     char line[OPTION_MESSAGE_LINE_BYTES];
     const char *first = NULL;
 
+    /* A service manager that asked for it (Type=notify-reload) waits for both. */
+    notify_reloading();
+    notify_ready();
     for (size_t i = 0; i < report->count; i++) {
         const struct option_message *message = &report->messages[i];
 

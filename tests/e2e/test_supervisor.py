@@ -398,6 +398,12 @@ def test_watchdog_and_notify(ctx):
     fake.sluice.ctl("reload")
     fake.sluice.wait_notify("RELOADING=1")
     fake.sluice.wait_notify("READY=1")
+    # One that is refused ends too, or the service manager would wait for it.
+    with open(fake.sluice.config, "a") as f:
+        f.write("nonsense = 1;\n")
+    fake.sluice.process.send_signal(signal.SIGHUP)
+    fake.sluice.wait_notify("RELOADING=1")
+    fake.sluice.wait_notify("READY=1")
     fake.sluice.terminate()
     words = []
 
