@@ -221,15 +221,18 @@ bool ring_publish(struct ring *ring)
     return __atomic_load_n(&ring->header->consumer.sleeping, __ATOMIC_RELAXED) != 0;
 }
 
+/* Whether slots are published that were not taken. A count that cannot be is none. */
+static bool replies_are_there(const struct ring *ring)
+{
+    uint64_t published = load_acquire(&ring->reply->published);
+
+    return published > ring->replies_taken && published - ring->replies_taken <= RING_REPLY_SLOTS;
+}
+
 bool ring_reply_next(struct ring *ring, struct ring_reply *ret_reply)
 {
-    for (;;) {
-        uint64_t published = load_acquire(&ring->reply->published);
-        struct ring_reply reply;
-
-        if (published <= ring->replies_taken || published - ring->replies_taken > RING_REPLY_SLOTS)
-            return false;
-        reply = ring->slots[ring->replies_taken % RING_REPLY_SLOTS];
+    while (replies_are_there(ring)) {
+        struct ring_reply reply = ring->slots[ring->replies_taken % RING_REPLY_SLOTS];
         ring->replies_taken++;
         store_release(&ring->reply->taken, ring->replies_taken);
         if (reply.position <= ring->attached)
@@ -237,14 +240,14 @@ bool ring_reply_next(struct ring *ring, struct ring_reply *ret_reply)
         *ret_reply = reply;
         return true;
     }
+    return false;
 }
 
 bool ring_producer_sleep(struct ring *ring, uint64_t need)
 {
     __atomic_store_n(&ring->header->producer.sleeping, 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (load_acquire(&ring->reply->published) != ring->replies_taken ||
-        (need > 0 && ring->size - ring_used(ring) >= need)) {
+    if (replies_are_there(ring) || (need > 0 && ring->size - ring_used(ring) >= need)) {
         ring_producer_woke(ring);
         return false;
     }

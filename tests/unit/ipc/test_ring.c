@@ -446,6 +446,32 @@ static uint64_t resident(const struct pair *pair)
     return (uint64_t)st.st_blocks * 512;
 }
 
+/* A consumer that publishes a count which cannot be gives no verdicts, and keeps nobody awake. */
+static void test_broken_reply_count_of_the_consumer(void **state)
+{
+    static const uint64_t counts[] = {RING_REPLY_SLOTS + 2, 0, UINT64_MAX};
+    struct ring_reply reply;
+    struct pair pair;
+
+    (void)state;
+    open_pair(&pair);
+    put_reply(pair.consumer, 0, 96);
+    ring_consumer_publish(pair.consumer, 0, 1);
+    assert_true(ring_reply_next(pair.producer, &reply));
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        pair.reply->published = counts[i];
+        assert_false(ring_reply_next(pair.producer, &reply));
+        assert_true(ring_producer_sleep(pair.producer, 0));
+        ring_producer_woke(pair.producer);
+    }
+    put_reply(pair.consumer, 1, 192);
+    ring_consumer_publish(pair.consumer, 0, 2);
+    assert_false(ring_producer_sleep(pair.producer, 0));
+    assert_true(ring_reply_next(pair.producer, &reply));
+    assert_int_equal(reply.position, 192);
+    close_pair(&pair);
+}
+
 static void test_give_back(void **state)
 {
     struct pair pair;
@@ -601,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_broken_entry),
         cmocka_unit_test(test_broken_consumer),
         cmocka_unit_test(test_broken_reply_position_of_the_receiver),
+        cmocka_unit_test(test_broken_reply_count_of_the_consumer),
         cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_doorbells),
         cmocka_unit_test(test_no_lost_wakeup),
