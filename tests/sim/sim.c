@@ -73,6 +73,9 @@ static void cold_start(struct sim *sim, bool power_cut)
     }
     drop_memory(sim);
     make_memory(sim);
+    if (sim->plan.change_lanes)
+        sim->lanes = 1 + (unsigned)sim_random_below(&sim->random, sim->plan.lanes);
+    sim_trace(sim, "%u of %u lanes have a processor", sim->lanes, sim->plan.lanes);
 }
 
 /* ---- a run ---- */
@@ -108,6 +111,7 @@ static void make_plan(struct sim *sim)
     plan->kill_shipper = chance(sim, 40, 10, 150);
     plan->cold_start = chance(sim, 35, 10, 100);
     plan->power_cut = chance(sim, 35, 10, 100);
+    plan->change_lanes = sim_random_chance(random, 25);
     plan->disk_faults = chance(sim, 30, 10, 100);
     plan->disk_full = chance(sim, 20, 10, 60);
     plan->bad_server = chance(sim, 50, 1, 60);
@@ -119,6 +123,7 @@ static void begin(struct sim *sim, uint64_t seed, enum sim_broken broken, bool v
     sim_random_seed(&sim->random, seed);
     sim_clock_set(sim->now_ns);
     make_plan(sim);
+    sim->lanes = sim->plan.lanes;
     sim->machine.random = &sim->random;
     sim->machine.fail_with = EIO;
     sim->machine.lies = broken == SIM_LYING_DISK;
@@ -221,7 +226,7 @@ static void disk_events(struct sim *sim)
 
 static void restart_due(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->plan.lanes; i++) {
+    for (unsigned i = 0; i < sim->lanes; i++) {
         if (!sim->processors[i].alive && sim->processors[i].restart_ns <= sim->now_ns)
             sim_processor_start(sim, i);
     }
@@ -322,7 +327,7 @@ static uint64_t next_wake(const struct sim *sim)
 {
     uint64_t wake = sim_shipper_wake_ns(sim);
 
-    for (unsigned i = 0; i < sim->plan.lanes; i++)
+    for (unsigned i = 0; i < sim->lanes; i++)
         wake = sooner(wake, sim->processors[i].alive ? sim->processors[i].wake_ns
                                                      : sim->processors[i].restart_ns);
     for (unsigned i = 0; i < sim->plan.receivers; i++)
@@ -334,7 +339,7 @@ static uint64_t next_wake(const struct sim *sim)
 
 static bool all_done(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->plan.lanes; i++) {
+    for (unsigned i = 0; i < sim->lanes; i++) {
         struct sim_processor *p = &sim->processors[i];
 
         if (!p->alive || p->again || p->wake_ns > 0 || sim_processor_has_job(sim, i))
@@ -403,9 +408,10 @@ static void print_counts(const struct sim_counts *c, uint64_t seeds)
     printf("  %llu connections broken, disk failing %llu times, full %llu times\n", N(breaks),
            N(disk_faults), N(disk_fulls));
     printf("  %llu recoveries, %llu requests, %llu frames, %llu records, %llu frames again, "
-           "%llu resends that nobody can know, %llu segments removed\n",
+           "%llu resends that nobody can know, %llu segments removed, %llu chunks in quarantine, "
+           "%llu leftover lanes\n",
            N(recoveries), N(requests), N(frames), N(records), N(duplicates), N(permitted),
-           N(segments_removed));
+           N(segments_removed), N(quarantined), N(leftovers));
 #undef N
 }
 

@@ -44,6 +44,7 @@ struct sim_plan {
     uint64_t segment_bytes, ring_bytes, interval_ns;
     uint32_t window_keys;
     enum frame_codec_id codec;
+    bool change_lanes; /* at cold starts */
     unsigned kill_processor, kill_receiver, kill_shipper, cold_start, power_cut;
     unsigned break_connection, disk_faults, disk_full, bad_server;
 };
@@ -91,6 +92,7 @@ struct sim_send {
     uint64_t serial;
     unsigned lane, receiver;
     bool put, confirmed, ended;
+    bool published, died; /* visible; or its receiver died before */
 };
 
 struct sim_connection {
@@ -177,13 +179,14 @@ struct sim_frame {
     unsigned lane;
     struct cursor_position end; /* names it */
     uint64_t hash;              /* of its content */
-    uint32_t receipts, permits;
+    uint32_t records, receipts, permits;
 };
 
 struct sim_counts {
     uint64_t steps, chunks, sends, resends, acks, breaks, receiver_kills, processor_kills;
     uint64_t shipper_kills, cold_starts, power_cuts, disk_faults, disk_fulls, requests, frames;
     uint64_t records, duplicates, permitted, commits, recoveries, crashes_in_disk, segments_removed;
+    uint64_t quarantined, leftovers;
 };
 
 struct sim {
@@ -194,6 +197,7 @@ struct sim {
     bool calm; /* no more faults, no more new chunks */
     uint64_t seed;
     uint64_t now_ns;
+    unsigned lanes; /* that have a processor; the others of plan.lanes are leftovers */
     struct sim_machine machine;
     struct disk *lane_disks[SIM_LANES], *quarantine, *cursors; /* the folders; nobody's view */
     int ring_fds[SIM_RECEIVERS][SIM_LANES];
@@ -278,8 +282,9 @@ void sim_oracle_permit(struct sim *sim, const struct parcel *parcel, uint32_t fi
 void sim_oracle_permit_from(struct sim *sim, unsigned lane, struct cursor_position from);
 /* A send of the instance comes into a ring. */
 void sim_oracle_put(struct sim *sim, uint32_t send);
-/* A connection ends, or its receiver: what of it cannot be known any more. */
-void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, bool clean);
+/* A connection ends: what of it cannot be known any more. */
+enum sim_end { SIM_END_CLEAN, SIM_END_BROKEN, SIM_END_RECEIVER_DIED };
+void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, enum sim_end how);
 /* Rings and acks under way are gone. */
 void sim_oracle_cold(struct sim *sim);
 void sim_oracle_check(struct sim *sim);

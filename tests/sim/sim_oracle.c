@@ -70,7 +70,6 @@ uint32_t sim_group_new(struct sim *sim, struct sim_client *client)
 {
     static const uint8_t garbage[] = {0x92, 0xce, 0x65};
     struct sim_group *group;
-    int n;
 
     sim->groups = sim_grow(sim->groups, sim->group_count, sizeof(*sim->groups));
     group = &sim->groups[sim->group_count];
@@ -90,8 +89,7 @@ uint32_t sim_group_new(struct sim *sim, struct sim_client *client)
         put(&group->payload, garbage, sizeof(garbage));
         put(&group->payload, &group->first_serial, sizeof(group->first_serial));
     }
-    n = snprintf(group->tag, sizeof(group->tag), "tag.%u", (unsigned)(client - sim->clients));
-    (void)n;
+    snprintf(group->tag, sizeof(group->tag), "tag.%u", (unsigned)(client - sim->clients));
     /* The id as msgpack: str of 16 hex digits. */
     group->id[0] = 0xb0;
     snprintf((char *)group->id + 1, sizeof(group->id) - 1, "%016x", sim->group_count);
@@ -191,8 +189,11 @@ void sim_oracle_delivered(struct sim *sim, const struct parcel *parcel, uint32_t
         return;
     }
     sim->frames = sim_grow(sim->frames, sim->frame_count, sizeof(*sim->frames));
-    sim->frames[sim->frame_count++] =
-        (struct sim_frame){.lane = parcel->lane, .end = frame->end, .hash = hash, .receipts = 1};
+    sim->frames[sim->frame_count++] = (struct sim_frame){.lane = parcel->lane,
+                                                         .end = frame->end,
+                                                         .hash = hash,
+                                                         .records = frame->info.records,
+                                                         .receipts = 1};
     sim->counts.frames++;
     first_receipt(sim, parcel, frame, payload);
 }
@@ -227,7 +228,7 @@ void sim_oracle_put(struct sim *sim, uint32_t index)
     if (instance->last != SIM_NONE) {
         const struct sim_send *before = &sim->sends[instance->last];
         bool known = before->ended && !before->confirmed && before->receiver == send->receiver &&
-                     before->connection_id != send->connection_id;
+                     before->lane == send->lane && before->connection_id != send->connection_id;
 
         sim->counts.resends++;
         if (!known || sim->plan.window_keys < 1024) {
@@ -248,17 +249,19 @@ static void blur(struct sim *sim, const struct sim_send *send)
         sim->groups[instance->group].ambiguous = true;
 }
 
-void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, bool clean)
+void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, enum sim_end how)
 {
+    const uint64_t *confirmed = how == SIM_END_CLEAN ? connection->acked : connection->confirmed;
+
     for (uint32_t i = 0; i < sim->send_count; i++) {
         struct sim_send *send = &sim->sends[i];
 
         if (send->connection_id != connection->id || !send->put)
             continue;
         send->ended = true;
-        send->confirmed =
-            (clean ? connection->acked : connection->confirmed)[send->lane] >= send->serial;
-        if (!send->confirmed)
+        send->confirmed = confirmed[send->lane] >= send->serial;
+        /* A receiver that dies may not have said what was confirmed. */
+        if (!send->confirmed || how == SIM_END_RECEIVER_DIED)
             blur(sim, send);
     }
 }
@@ -315,19 +318,78 @@ static void check_group(struct sim *sim, uint32_t index)
     }
 }
 
+/* ---- quarantine ---- */
+
+struct search {
+    struct sim *sim;
+    const struct buf *payload;
+    bool found;
+};
+
+static int look_into(void *context, const char *name)
+{
+    struct search *search = context;
+    struct disk *disk = search->sim->quarantine;
+    int64_t size = sim_disk_file_size(disk, name);
+    uint8_t tail[64];
+    size_t n = search->payload->n;
+    int file = disk->ops->open(disk, name, DISK_READ);
+
+    if (file >= 0 && n <= sizeof(tail) && size >= (int64_t)n &&
+        disk->ops->pread(disk, file, tail, n, (uint64_t)size - n) == (ssize_t)n)
+        search->found |= memcmp(tail, search->payload->p, n) == 0;
+    disk->ops->close(disk, file);
+    return 0;
+}
+
+/* A chunk that cannot be decoded was acknowledged: then its bytes are in quarantine. */
+static void check_quarantine(struct sim *sim, uint32_t index)
+{
+    struct search search = {.sim = sim, .payload = &sim->groups[index].payload};
+    bool acked = false;
+
+    for (uint32_t i = 0; i < sim->instance_count; i++)
+        acked |= sim->instances[i].group == index && sim->instances[i].acked;
+    if (!acked)
+        return;
+    sim->counts.quarantined++;
+    sim->quarantine->ops->list(sim->quarantine, look_into, &search);
+    if (!search.found)
+        sim_fail(sim, "LOST: chunk %u is not in quarantine", index);
+}
+
+/* The lane page counts the records that are in the lane: all of them have come to the server. */
+static void check_ledger(struct sim *sim, unsigned lane)
+{
+    struct lane_page *page;
+    struct lane_state state;
+    uint64_t records = 0;
+
+    if (lane_page_open(sim->page_readonly_fds[lane], false, &page, NULL) < 0)
+        abort();
+    for (uint32_t i = 0; i < sim->frame_count; i++)
+        records += sim->frames[i].lane == lane ? sim->frames[i].records : 0;
+    if (!lane_page_read(page, &state))
+        sim_fail(sim, "lane %u was never published", lane);
+    else if (state.records != records)
+        sim_fail(sim, "LEDGER: lane %u counts %llu records, %llu have come", lane,
+                 (unsigned long long)state.records, (unsigned long long)records);
+    lane_page_close(&page);
+}
+
 void sim_oracle_check(struct sim *sim)
 {
-    uint32_t bad = 0;
-
     for (uint32_t i = 0; i < sim->group_count && !sim_failed(sim); i++) {
         check_group(sim, i);
-        bad += sim->groups[i].bad;
+        if (sim->groups[i].bad)
+            check_quarantine(sim, i);
     }
+    for (unsigned i = 0; i < sim->plan.lanes; i++)
+        check_ledger(sim, i);
     for (uint32_t i = 0; i < sim->instance_count && !sim_failed(sim); i++) {
         const struct sim_instance *instance = &sim->instances[i];
 
         if (instance->wants_ack && !instance->acked)
             sim_fail(sim, "chunk %u was never acknowledged", instance->group);
     }
-    (void)bad;
 }

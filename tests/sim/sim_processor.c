@@ -4,6 +4,7 @@
  */
 #include "tests/sim/sim.h"
 
+#include "processor/leftover.h"
 #include "shared/base/fd.h"
 #include "shared/journal/cursor.h"
 
@@ -70,6 +71,25 @@ static int make_lane(struct sim *sim, unsigned index, struct lane_recovered *ret
     return r == 0 ? lane_start(p->lane, err) : r;
 }
 
+/* Processor 0 publishes lanes that nobody owns. */
+static int recover_leftovers(struct sim *sim, struct sim_processor *p, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = sim->lanes; i < sim->plan.lanes && r == 0; i++) {
+        struct disk *disk = sim_disk_view(sim->lane_disks[i], &p->process);
+        struct lane_page *page;
+
+        r = lane_page_open(sim->page_fds[i], true, &page, err);
+        if (r == 0)
+            r = leftover_recover(disk, p->quarantine, page, sim->plan.segment_bytes, err);
+        lane_page_close(&page);
+        disk_free(&disk);
+        sim->counts.leftovers++;
+    }
+    return r;
+}
+
 void sim_processor_start(struct sim *sim, unsigned index)
 {
     struct sim_processor *p = &sim->processors[index];
@@ -81,6 +101,8 @@ void sim_processor_start(struct sim *sim, unsigned index)
     if (sim_event(sim, sim->plan.kill_processor * 20))
         p->process.crash_at = 1 + sim_random_below(&sim->random, 12);
     r = open_all(sim, index, &err);
+    if (r == 0 && index == 0)
+        r = recover_leftovers(sim, p, &err);
     if (r == 0)
         r = make_lane(sim, index, &found, &err);
     if (r < 0) {

@@ -14,10 +14,10 @@
 void sim_receiver_start(struct sim *sim, unsigned index)
 {
     struct sim_receiver *receiver = &sim->receivers[index];
-    struct producer_setup setup = {.incarnation = ++sim->incarnation, .lanes = sim->plan.lanes};
+    struct producer_setup setup = {.incarnation = ++sim->incarnation, .lanes = sim->lanes};
     struct err err = {0};
 
-    for (unsigned lane = 0; lane < sim->plan.lanes; lane++) {
+    for (unsigned lane = 0; lane < sim->lanes; lane++) {
         setup.rings[lane] = sim->ring_fds[index][lane];
         setup.doors[lane] = sim->processors[lane].bell;
     }
@@ -47,7 +47,7 @@ void sim_receiver_kill(struct sim *sim, unsigned index)
         c->receiver_gone = true;
         /* Acks under way arrive or not. */
         c->to_client_count = (unsigned)sim_random_below(&sim->random, c->to_client_count + 1);
-        sim_oracle_ended(sim, c, false);
+        sim_oracle_ended(sim, c, SIM_END_RECEIVER_DIED);
         sim_connection_release(sim, i);
     }
     producer_free(&receiver->producer);
@@ -72,7 +72,7 @@ static void ends(struct sim *sim, struct sim_connection *c, bool clean)
         if (producer_end(receiver->producer, lane, &end) < 0)
             abort();
     }
-    sim_oracle_ended(sim, c, clean);
+    sim_oracle_ended(sim, c, clean ? SIM_END_CLEAN : SIM_END_BROKEN);
     sim_trace(sim, "receiver %u: connection %llu has ended%s", c->receiver,
               (unsigned long long)c->id, clean ? " clean" : "");
     c->receiver_gone = true;
@@ -127,7 +127,6 @@ static bool put_first(struct sim *sim, struct sim_connection *c)
     sim_trace(sim, "receiver %u: chunk %u from connection %llu into lane %u", c->receiver,
               instance->group, (unsigned long long)c->id, lane);
     sim_oracle_put(sim, c->to_receiver[0]);
-    instance->published = true; /* this turn publishes before anybody can die */
     c->to_receiver_count--;
     memmove(c->to_receiver, c->to_receiver + 1, c->to_receiver_count * sizeof(c->to_receiver[0]));
     return true;
@@ -235,6 +234,20 @@ static void serve_waiters(struct sim *sim, unsigned index)
     }
 }
 
+/* What was put is visible from now on, whatever dies. */
+static void publish(struct sim *sim, unsigned index)
+{
+    producer_publish(sim->receivers[index].producer);
+    for (uint32_t i = 0; i < sim->send_count; i++) {
+        struct sim_send *send = &sim->sends[i];
+
+        if (send->put && !send->died && send->receiver == index) {
+            send->published = true;
+            sim->instances[send->instance].published = true;
+        }
+    }
+}
+
 void sim_receiver_turn(struct sim *sim, unsigned index)
 {
     struct sim_receiver *receiver = &sim->receivers[index];
@@ -249,10 +262,18 @@ void sim_receiver_turn(struct sim *sim, unsigned index)
             (sim->calm || sim_random_chance(&sim->random, 70)))
             serve(sim, c);
     }
-    producer_publish(receiver->producer);
+    if (sim_event(sim, sim->plan.kill_receiver * 5)) {
+        sim->counts.receiver_kills++;
+        sim_receiver_kill(sim, index);
+        for (uint32_t i = 0; i < sim->send_count; i++)
+            sim->sends[i].died |=
+                sim->sends[i].put && !sim->sends[i].published && sim->sends[i].receiver == index;
+        return;
+    }
+    publish(sim, index);
     take_verdicts(sim, receiver);
     serve_waiters(sim, index);
-    producer_publish(receiver->producer);
+    publish(sim, index);
     if (sim_random_chance(&sim->random, 5))
         producer_idle(receiver->producer, sim->now_ns, NS_PER_MS);
     receiver->again = !producer_sleep(receiver->producer);
