@@ -44,7 +44,7 @@ static void nested_lengths(void **state)
         for (unsigned width = 1; width <= 5; width++) {
             uint8_t *content = pb_nest_begin(bytes, 0x0a, width), *end;
             struct pb_reader r;
-            struct pb_field f;
+            struct pb_field f = {0};
 
             memset(content, 0xab, lengths[i]);
             end = pb_nest_end(content, width, content + lengths[i]);
@@ -83,7 +83,7 @@ static void bad_fields(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct pb_reader r = pb_reader_of(slice_of(rows[i].bytes, rows[i].n));
-        struct pb_field f;
+        struct pb_field f = {0};
 
         assert_int_equal(pb_next(&r, &f), -EBADMSG);
     }

@@ -75,7 +75,7 @@ static int add(uint64_t number, size_t n)
 static const char *contents(void)
 {
     static char text[65536];
-    struct pb_field rl, sl, f, lr, t;
+    struct pb_field rl = {0}, sl = {0}, f = {0}, lr = {0}, t = {0};
     size_t at = 0, from = 0;
 
     text[0] = '\0';
