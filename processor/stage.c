@@ -389,6 +389,9 @@ static int add_sources(struct stage *stage, struct err *err)
         r = sd_event_source_set_enabled(stage->timer, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_defer(event, &stage->again, on_again, stage);
+    /* A busy lane must not starve the supervisor's messages and the timers. */
+    if (r >= 0)
+        r = sd_event_source_set_priority(stage->again, SD_EVENT_PRIORITY_IDLE);
     return r < 0 ? err_errno(err, -r, "cannot set up the event loop") : 0;
 }
 
