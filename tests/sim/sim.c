@@ -147,6 +147,8 @@ static void finish(struct sim *sim)
 {
     sim->calm = true;
     kill_all(sim);
+    if (!sim_failed(sim))
+        sim_oracle_autopsy(sim);
     drop_memory(sim);
     for (unsigned i = 0; i < sim->plan.lanes; i++) {
         disk_free(&sim->lane_disks[i]);

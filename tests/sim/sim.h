@@ -288,5 +288,7 @@ void sim_oracle_ended(struct sim *sim, const struct sim_connection *connection, 
 /* Rings and acks under way are gone. */
 void sim_oracle_cold(struct sim *sim);
 void sim_oracle_check(struct sim *sim);
+/* After all processes have gone. */
+void sim_oracle_autopsy(struct sim *sim);
 
 #endif
