@@ -39,7 +39,7 @@ struct converter_config {
 struct convert_result {
     uint64_t records;         /* converted */
     uint64_t dropped_invalid; /* entries that are no [time, record] or whose record is no map */
-    uint64_t truncated;       /* 1: the payload ended inside its last entry, which is lost */
+    uint64_t truncated;       /* 1: the payload ended inside an entry, lost with what follows */
     uint64_t markers;         /* Fluent Bit's group markers: no logs */
     uint64_t foreign;         /* 1: a chunk of metrics or traces, not looked into */
     uint64_t first_time_ns;   /* smallest and largest time of the records; 0 without records */

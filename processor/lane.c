@@ -311,6 +311,23 @@ static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const
     return 0;
 }
 
+/*
+ * The chunk ended inside an entry; what stands before it is in the batch. At least one record is
+ * lost to the outputs, and acknowledged: it is counted, and the chunk's bytes are kept as well.
+ */
+static void keep_cut(struct lane *lane, const struct chunk *chunk)
+{
+    const char *reason = "it ends inside an entry; what stands before that is delivered";
+
+    lane->totals.records_decoded++;
+    lane->totals.records_invalid++;
+    status_add(lane->config.status, METRIC_RECORDS_INVALID, 1);
+    if (quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) < 0)
+        reason = "it ends inside an entry, and there is no memory to keep it";
+    log_warn("chunk of %zu bytes: %s (tag %.*s)", chunk->payload.n, reason,
+             (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p);
+}
+
 /* Converts into the batch, or puts the chunk in quarantine. -ENOMEM: it did not fit any more. */
 static int store_chunk(struct lane *lane, const struct chunk *chunk, enum ring_verdict *ret_verdict)
 {
@@ -333,6 +350,8 @@ static int store_chunk(struct lane *lane, const struct chunk *chunk, enum ring_v
     lane->totals.records_decoded += result.records + result.dropped_invalid;
     lane->totals.records_invalid += result.dropped_invalid;
     status_add(lane->config.status, METRIC_RECORDS_INVALID, result.dropped_invalid);
+    if (result.truncated > 0)
+        keep_cut(lane, chunk);
     if (result.foreign > 0) {
         lane->totals.chunks_other++;
         status_add(lane->config.status, METRIC_CHUNKS_OTHER_SIGNAL, 1);

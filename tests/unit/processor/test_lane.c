@@ -531,6 +531,36 @@ static void test_quarantine_names(void **state)
     rig_fini(&rig);
 }
 
+/* A chunk whose bytes end inside its last entry: that entry is counted, and can be looked at. */
+static void test_cut_chunk(void **state)
+{
+    /* the entry of put_chunk, and a part of another */
+    static const char payload[] = "\x92\xce\x65\x53\xf1\0\x81\xa7message\xa1"
+                                  "a"
+                                  "\x92\xce\x65\x53\xf1\0\x81\xa7"
+                                  "mess";
+    struct ring_entry e = {.kind = RING_CHUNK,
+                           .carrier = RING_PACKED,
+                           .flags = RING_WANTS_ACK,
+                           .connection = 1,
+                           .serial = 1,
+                           .key = {1},
+                           .payload_bytes = sizeof(payload) - 1};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    put_entry(&rig, 0, e, payload);
+    settle(&rig);
+    assert_int_equal(verdicts(&rig, 0, RING_DURABLE), 1);
+    check_journal(&rig, "a");
+    assert_int_equal(status_get(&rig.status, METRIC_CHUNKS_COMMITTED), 1);
+    assert_int_equal(status_get(&rig.status, METRIC_CHUNKS_QUARANTINED), 0);
+    assert_int_equal(status_get(&rig.status, METRIC_RECORDS_INVALID), 1);
+    assert_int_equal(sim_disk_files(rig.quarantine), 1);
+    rig_fini(&rig);
+}
+
 static void test_broken_ring(void **state)
 {
     struct rig rig;
@@ -676,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_ends_wait),
         cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_quarantine_names),
+        cmocka_unit_test(test_cut_chunk),
         cmocka_unit_test(test_broken_ring),
         cmocka_unit_test(test_no_room_for_replies),
         cmocka_unit_test(test_without_acks_no_replies_are_needed),
