@@ -19,6 +19,7 @@ A record comes out as a dict:
 Values keep their OTLP type: str, bool, int, float, list, dict, bytes, and None for an empty
 AnyValue. Compare with `same()`, which does not take 1 for True nor 1 for 1.0.
 """
+import ctypes
 import fcntl
 import json
 import os
@@ -71,6 +72,26 @@ def gunzip_one(data):
         what = "a second gzip member" if second else "trailing bytes"
         raise Refused("%s after the gzip member (%d bytes)" % (what, len(inflate.unused_data)))
     return plain
+
+
+def unzstd(data):
+    """One zstd frame or several, and nothing else."""
+    lib = ctypes.CDLL("libzstd.so.1")
+    lib.ZSTD_decompress.restype = ctypes.c_size_t
+    lib.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p,
+                                    ctypes.c_size_t]
+    lib.ZSTD_getErrorName.restype = ctypes.c_char_p
+    lib.ZSTD_getErrorName.argtypes = lib.ZSTD_isError.argtypes = [ctypes.c_size_t]
+    size = 64 * len(data) + 1024
+    while True:
+        plain = ctypes.create_string_buffer(size)
+        n = lib.ZSTD_decompress(plain, size, data, len(data))
+        if not lib.ZSTD_isError(n):
+            return plain.raw[:n]
+        name = lib.ZSTD_getErrorName(n).decode()
+        if "too small" not in name or size > 1 << 28:
+            raise Refused("bad zstd: %s" % name)
+        size *= 4
 
 
 def same(a, b):

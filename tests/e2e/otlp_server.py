@@ -22,7 +22,7 @@ import struct
 import threading
 import time
 
-from otlp_decode import Refused, decode_request, gunzip_one
+from otlp_decode import Refused, decode_request, gunzip_one, unzstd
 
 MAX_HEADER = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -337,6 +337,8 @@ class OtlpServer:
         try:
             if coding == "gzip":
                 request.plain = gunzip_one(body)
+            elif coding == "zstd":
+                request.plain = unzstd(body)
             elif coding is None:
                 request.plain = body
             else:

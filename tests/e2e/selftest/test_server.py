@@ -95,6 +95,7 @@ BAD = {
     "unknown_field": (lambda c: gzip.compress(request(c.schema) + b"\x10\x01"), {}, 400, "unknown"),
     "unknown_nested": (lambda c: gzip.compress(nested(b"\x20\x01")), {}, 400, "unknown fields"),
     "trailing_zero": (lambda c: gzip.compress(request(c.schema) + b"\0"), {}, 400, "trailing"),
+    "bad_zstd": (lambda c: request(c.schema), {"Content-Encoding": "zstd"}, 400, "zstd"),
     "truncated": (lambda c: gzip.compress(request(c.schema)[:-1]), {}, 400, "protobuf"),
     "invalid_utf8": (bad_utf8, {}, 400, "protobuf"),
     "wrong_wire_type": (lambda c: gzip.compress(nested(b"\x08\x01")), {}, 400, "unknown fields"),
