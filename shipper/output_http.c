@@ -237,9 +237,9 @@ static void on_refused(struct output_http *http, struct slot *slot, const struct
         http->refused = true;
         if (log_limit_pass(&output->failure_limit, clock_monotonic_ns(), 60 * NS_PER_S))
             log_error("%s: the server refuses a frame of records by itself (%s). It is kept, and "
-                      "tried again every %llu s; the others go on",
+                      "tried again every %.3g s; the others go on",
                       output->ops->name, verdict->words,
-                      (unsigned long long)(output->retry.max_ns / NS_PER_S));
+                      (double)output->retry.max_ns / (double)NS_PER_S);
     } else {
         log_debug("%s: request halved: %s", output->ops->name, verdict->words);
     }
