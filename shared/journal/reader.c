@@ -113,17 +113,47 @@ static int find_segment(struct journal_reader *reader, uint64_t number, uint64_t
     return r;
 }
 
+/*
+ * Segment `number` is known to hold batches, but its header is damaged: they are looked for behind
+ * it. 1, 0: there is no such file, -errno.
+ */
+static int enter_damaged(struct journal_reader *reader, uint64_t number, struct err *err)
+{
+    char name[SEGMENT_NAME_BYTES];
+    int file;
+
+    segment_name(number, name);
+    file = reader->disk->ops->open(reader->disk, name, DISK_READ);
+    if (file == -ENOENT)
+        return 0;
+    if (file < 0)
+        return err_errno(err, -file, "cannot open a damaged segment");
+    reader->file = file;
+    reader->number = number;
+    reader->offset = SEGMENT_HEADER_BYTES;
+    return 1;
+}
+
 /* Makes `number`, or the next one that is there, the segment under the reader. 1, 0 none, -errno */
 static int enter_segment(struct journal_reader *reader, uint64_t number, uint64_t last,
                          struct err *err)
 {
     struct segment_header header;
-    int file, r;
+    int file, r, damaged = 0;
 
     leave_segment(reader);
     r = find_segment(reader, number, last, &file, &header, err);
+    if (r == -ENODATA)
+        return last < number ? 0 : enter_damaged(reader, last, err);
     if (r < 0)
-        return r == -ENODATA ? 0 : r;
+        return r;
+    /* The one that it follows was not found: passed and removed, or damaged. */
+    if (header.previous >= number && header.previous > 0)
+        damaged = enter_damaged(reader, header.previous, err);
+    if (damaged != 0) {
+        reader->disk->ops->close(reader->disk, file);
+        return damaged;
+    }
     reader->file = file;
     reader->number = header.number;
     reader->offset = header.data_offset;
@@ -141,9 +171,15 @@ static int segment_end(struct journal_reader *reader, const struct lane_state *s
         *ret_end = state->end;
         return 0;
     }
+    if (reader->number > state->segment) { /* an older page than at the last look */
+        *ret_end = reader->offset;
+        return 0;
+    }
     if (reader->closed_end == 0) {
         r = find_segment(reader, reader->number + 1, state->segment, NULL, &next, err);
-        if (r < 0)
+        if (r == -ENODATA)
+            next.previous = UINT64_MAX; /* damaged, all of them: nothing says where this one ends */
+        else if (r < 0)
             return r;
         if (next.previous == reader->number)
             reader->closed_end = next.previous_end;
@@ -357,7 +393,7 @@ int reader_seek(struct journal_reader *reader, uint64_t sequence, uint32_t index
             segment_list_fini(&list);
             return err_errno(err, -r, "cannot read a segment's header");
         }
-        if (r == 0 && (number == 0 || header.first_sequence <= sequence))
+        if (r == 0 && header.first_sequence <= sequence)
             number = header.number;
     }
     segment_list_fini(&list);

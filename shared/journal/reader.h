@@ -5,7 +5,8 @@
  * A reader reads up to the lane page's end and no further: what lies behind may be cut. It needs
  * read access only. It never fails for bad bytes: a frame whose checks do not hold is skipped and
  * counted, a batch whose header is broken is looked past (the next valid batch header in the
- * segment, else the next segment), so it always makes progress.
+ * segment, else the next segment), so it always makes progress. Where a segment's own header is
+ * broken, its batches are looked for behind it.
  *
  * Owner: one thread. Memory: a read window of about 1 MiB, or the largest frame.
  *
