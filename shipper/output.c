@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* A failure that goes on has a line so often; and so much time is between it and the next one's. */
+#define TELL_AGAIN_NS (60 * NS_PER_S)
+#define TELL_NEXT_NS (10 * NS_PER_S)
+
 /* ---- opening ---- */
 
 /* data_dir/cursors/NAME */
@@ -209,15 +213,26 @@ static uint64_t random_bits(void)
     return bits;
 }
 
-static void log_failure(struct output *output, const char *words, bool changed)
+/* A failure that lasts is told again and again; one server that fails now and then, not each time. */
+static bool is_to_be_told(const struct output *output, uint64_t now)
+{
+    uint64_t pause_ns = output->told ? TELL_AGAIN_NS : TELL_NEXT_NS;
+
+    if (output->told_ns == 0 || now >= output->told_ns + pause_ns)
+        return true;
+    return output->retry.state == RETRY_HELD && !output->told_held;
+}
+
+static void log_failure(struct output *output, const char *words)
 {
     uint64_t now = clock_monotonic_ns();
     uint64_t wait = output->retry.until_ns > now ? output->retry.until_ns - now : 0;
 
-    if (changed)
-        output->failure_limit.next_ns = 0;
-    if (!log_limit_pass(&output->failure_limit, now, 60 * NS_PER_S))
+    if (!is_to_be_told(output, now))
         return;
+    output->told = true;
+    output->told_ns = now;
+    output->told_held = output->retry.state == RETRY_HELD;
     if (output->retry.state == RETRY_HELD)
         log_error("%s: held until somebody acts: %s. Nothing is lost: it waits in the journal. "
                   "Next try in %llu s",
@@ -236,20 +251,24 @@ void output_failed(struct output *output, const struct output_failure *failure)
         .retry_after_ns = failure->retry_after_ms * NS_PER_MS,
         .random = random_bits(),
     };
-    bool changed;
 
     snprintf(output->words, sizeof(output->words), "%s", failure->words);
-    changed = failure->kind == VERDICT_HOLD ? retry_held(&output->retry, &how)
-                                            : retry_failed(&output->retry, &how);
-    log_failure(output, output->words, changed);
+    if (failure->kind == VERDICT_HOLD)
+        retry_held(&output->retry, &how);
+    else
+        retry_failed(&output->retry, &how);
+    log_failure(output, output->words);
 }
 
 void output_succeeded(struct output *output, uint64_t sent_ns)
 {
     unsigned tries = output->retry.tries;
 
-    if (retry_succeeded(&output->retry, sent_ns))
+    if (!retry_succeeded(&output->retry, sent_ns))
+        return;
+    if (output->told)
         log_info("%s: delivering again, after %u tries", output->ops->name, tries);
+    output->told = false;
 }
 
 /* ---- words ---- */

@@ -78,6 +78,9 @@ struct output {
     char trouble[VERDICT_WORDS_BYTES]; /* what else is wrong: "" is nothing */
     bool disk_failed;                  /* trouble is of the disk */
     uint64_t skipped;                  /* of source_skipped, counted so far */
+    bool told;                         /* the present failure has its log line */
+    bool told_held;                    /* the last such line said that it is held */
+    uint64_t told_ns;                  /* when that was; 0: never */
     struct log_limit failure_limit, partial_limit, disk_limit;
 };
 

@@ -87,6 +87,21 @@ def test_retry_after(ctx, case):
     equal(len(server.requests), 2, "requests")
 
 
+def test_a_flapping_server_is_told_of_seldom(ctx):
+    """Every other request fails, for far less than the time between two log lines."""
+    server = ctx.otlp()
+    server.script([Answer(503), Answer(200)] * 40)
+    sluice = ctx.sluice(otlp=server, options=dict(FAST, **{"otlp.requests": 1}))
+    for i in range(40):
+        send(sluice, i, 1, 1)
+        server.wait_records(i + 1)
+    sluice.stop()
+    failed = sum(1 for r in server.requests if not r.stored)
+    lines = [line for line in sluice.log() if "503" in line.get("message", "")]
+    assert failed >= 20, "only %d requests failed" % failed
+    assert 1 <= len(lines) <= 1 + failed // 4, "%d lines for %d failures" % (len(lines), failed)
+
+
 @limit(120)
 @cases("400", "401", "403", "404", "408", "413", "500", "302")
 def test_not_thrown_away(ctx, case):
