@@ -98,7 +98,8 @@ static void make_plan(struct sim *sim)
     plan->chunks = 50 + (unsigned)sim_random_below(random, 200);
     plan->steps = 2000 + (unsigned)sim_random_below(random, 4000);
     plan->segment_bytes = 8192ull << sim_random_below(random, 4);
-    plan->ring_bytes = 131072ull << sim_random_below(random, 3);
+    plan->ring_bytes = 81920ull << sim_random_below(random, 3);
+    plan->down_ns = (sim_random_chance(random, 20) ? 3000 : 80) * NS_PER_MS;
     plan->interval_ns = sim_random_chance(random, 15) ? 200 * NS_PER_MS : 0;
     plan->window_keys = sim_random_chance(random, 10) ? 20 : 4096;
     plan->codec = (enum frame_codec_id)sim_random_below(random, FRAME_CODECS);
@@ -314,7 +315,9 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 /* Nobody can do anything now: then nothing may wait in a ring for somebody to notice. */
 static void check_asleep(struct sim *sim)
 {
-    for (unsigned lane = 0; lane < sim->plan.lanes; lane++) {
+    bool asleep = true;
+
+    for (unsigned lane = 0; lane < sim->lanes; lane++) {
         const struct sim_processor *p = &sim->processors[lane];
 
         for (unsigned i = 0; p->alive && p->wake_ns == 0 && i < sim->plan.receivers; i++) {
@@ -322,6 +325,11 @@ static void check_asleep(struct sim *sim)
                 sim_fail(sim, "processor %u sleeps, and the ring of receiver %u is not empty", lane,
                          i);
         }
+        asleep &= p->alive && p->wake_ns == 0;
+    }
+    for (unsigned i = 0; asleep && i < sim->plan.receivers; i++) {
+        if (sim->receivers[i].alive && producer_pending(sim->receivers[i].producer) > 0)
+            sim_fail(sim, "receiver %u waits for verdicts, and all processors sleep", i);
     }
 }
 

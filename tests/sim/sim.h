@@ -42,6 +42,7 @@ struct sim_plan {
     unsigned chunks; /* new ones that the clients send in all */
     unsigned steps;
     uint64_t segment_bytes, ring_bytes, interval_ns;
+    uint64_t down_ns; /* the longest that a dead processor stays away */
     uint32_t window_keys;
     enum frame_codec_id codec;
     bool change_lanes; /* at cold starts */

@@ -129,12 +129,25 @@ void sim_connection_break(struct sim *sim, uint32_t index)
 
 /* ---- sending ---- */
 
+/* Sometimes a client sends what it, or another one, has just sent; SIM_NONE: not now. */
+static uint32_t equal_group(struct sim *sim, const struct sim_client *client)
+{
+    uint64_t dice = sim_random_below(&sim->random, 100);
+    const struct sim_client *other =
+        &sim->clients[sim_random_below(&sim->random, sim->plan.clients)];
+
+    if (client->kind == CLIENT_WITHOUT_ACK || other->kind == CLIENT_WITHOUT_ACK)
+        return SIM_NONE;
+    return dice < 8 ? client->previous : dice < 15 ? other->previous : SIM_NONE;
+}
+
 static uint32_t instance_new(struct sim *sim, uint32_t index)
 {
     struct sim_client *client = &sim->clients[index];
-    bool equal = client->previous != SIM_NONE && client->kind != CLIENT_WITHOUT_ACK &&
-                 sim_random_chance(&sim->random, 10);
-    uint32_t group = equal ? client->previous : sim_group_new(sim, client);
+    uint32_t group = equal_group(sim, client);
+
+    if (group == SIM_NONE)
+        group = sim_group_new(sim, client);
 
     sim->instances = sim_grow(sim->instances, sim->instance_count, sizeof(*sim->instances));
     sim->instances[sim->instance_count] = (struct sim_instance){

@@ -137,7 +137,7 @@ void sim_processor_kill(struct sim *sim, unsigned index)
     sim_trace(sim, "processor %u dies", index);
     close_all(sim, p);
     p->alive = false;
-    p->restart_ns = sim->now_ns + sim_random_below(&sim->random, 2 * RESTART_NS);
+    p->restart_ns = sim->now_ns + sim_random_below(&sim->random, sim->plan.down_ns);
 }
 
 bool sim_processor_ready(const struct sim *sim, unsigned index)
