@@ -18,7 +18,8 @@
  *     FREE ──fill──▶ WAITING ──post──▶ FLYING ──all done──▶ FREE
  *                      ▲  ▲               │
  *                      │  └─ more to send ┤ (a retry, a half)
- *                      └── its time ── RESTING ◀── only frames that were refused alone are left
+ *                      └── its time ── RESTING ◀── only frames that were refused alone are left,
+ *                                                  or nothing but refusals for a while
  *
  * Whether a waiting slot may be posted is the output's retry state: after a failure one request at
  * a time probes, and the other slots wait.
@@ -27,6 +28,8 @@
 /* Addresses are asked for again after this, and after a failure to connect. */
 #define RESOLVE_NS (60 * NS_PER_S)
 #define RESOLVE_AGAIN_NS (2 * NS_PER_S)
+/* So many refusals on end, and a slot pauses: it may be the server that is wrong, not the frames. */
+#define REFUSALS_ON_END 32u
 /* The least that requests are made smaller to because a server found them too large. */
 #define LEAST_REQUEST_BYTES (64u << 10)
 
@@ -41,6 +44,7 @@ struct slot {
     uint64_t sent_ns;
     uint64_t bytes_sent;
     uint64_t until_ns; /* SLOT_RESTING */
+    unsigned refusals; /* since the last success */
     uint8_t head[GZIP_JOIN_HEADER_BYTES];
     uint8_t tail[GZIP_JOIN_TRAILER_BYTES];
 };
@@ -82,6 +86,7 @@ static int slot_begin(struct slot *slot)
     split_init(&slot->split, slot->frame_states, count);
     (void)split_next(&slot->split);
     slot->state = SLOT_WAITING;
+    slot->refusals = 0;
     return 0;
 }
 
@@ -100,6 +105,12 @@ static void end_refusal(struct output_http *http)
     http->refused = false;
 }
 
+static void slot_rest(struct output_http *http, struct slot *slot)
+{
+    slot->state = SLOT_RESTING;
+    slot->until_ns = clock_monotonic_ns() + http->output.retry.max_ns;
+}
+
 /* After a run was accepted or refused. */
 static void slot_advance(struct output_http *http, struct slot *slot)
 {
@@ -108,8 +119,7 @@ static void slot_advance(struct output_http *http, struct slot *slot)
         slot->state = SLOT_WAITING;
         break;
     case SPLIT_REST:
-        slot->state = SLOT_RESTING;
-        slot->until_ns = clock_monotonic_ns() + http->output.retry.max_ns;
+        slot_rest(http, slot);
         break;
     case SPLIT_FINISHED:
         slot->state = SLOT_FREE;
@@ -127,7 +137,8 @@ static void end_rests(struct output_http *http, uint64_t now)
 
         if (slot->state != SLOT_RESTING || now < slot->until_ns)
             continue;
-        split_again(&slot->split);
+        if (split_next(&slot->split) == SPLIT_REST)
+            split_again(&slot->split);
         slot_advance(http, slot);
     }
 }
@@ -204,6 +215,7 @@ static void on_success(struct output_http *http, struct slot *slot, const struct
     output_delivered(output, &slot->parcel, split->first, split->end,
                      (struct output_missing){.rejected = verdict->rejected});
     output_succeeded(output, slot->sent_ns);
+    slot->refusals = 0;
     split_accept(split);
     slot_advance(http, slot);
 }
@@ -244,6 +256,8 @@ static void on_refused(struct output_http *http, struct slot *slot, const struct
         log_debug("%s: request halved: %s", output->ops->name, verdict->words);
     }
     slot_advance(http, slot);
+    if (++slot->refusals % REFUSALS_ON_END == 0)
+        slot_rest(http, slot);
 }
 
 static void on_failure(struct output_http *http, struct slot *slot, const struct verdict *verdict)

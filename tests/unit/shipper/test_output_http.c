@@ -369,6 +369,52 @@ static void test_bad_frame_holds_up_no_other(void **state)
     world_free(w);
 }
 
+/* 400 to everything, as a proxy in the way says it. */
+static struct test_answer refuse_all(void *context, const struct test_request *request)
+{
+    struct world *w = context;
+
+    (void)request;
+    if (w->limit > 0 && w->refusals >= w->limit)
+        return ok();
+    w->refusals++;
+    return (struct test_answer){.status = 400};
+}
+
+static bool refused_often(void *context)
+{
+    struct world *w = context;
+
+    return w->refusals >= 32;
+}
+
+static void test_refusing_everything_is_not_stormed(void **state)
+{
+    struct world *w = world_new(refuse_all);
+
+    (void)state;
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+    fixture_set(w->fixture, OPT_RETRY_MAX, "1h");
+    fixture_commit(w->fixture, 0, 300, 2);
+    world_open(w);
+    fixture_run(w->fixture, w->output, refused_often, w);
+    for (unsigned i = 0; i < 100; i++)
+        sd_event_run(fixture_event(w->fixture), 1000);
+    assert_in_range(w->refusals, 32, 33);
+    world_free(w);
+
+    w = world_new(refuse_all);
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+    fixture_commit(w->fixture, 0, 300, 2);
+    w->limit = 100; /* then it is mended */
+    world_open(w);
+    while (metric(w, METRIC_RECORDS_DELIVERED) < fixture_committed(w->fixture))
+        fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    check_all_passed(w);
+    world_free(w);
+}
+
 static struct test_answer refuse_large(void *context, const struct test_request *request)
 {
     struct world *w = context;
@@ -631,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_time_out),
         cmocka_unit_test(test_server_comes_back),
         cmocka_unit_test(test_bad_frame_holds_up_no_other),
+        cmocka_unit_test(test_refusing_everything_is_not_stormed),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_held_until_the_key_is_right),
         cmocka_unit_test(test_partial_success),
