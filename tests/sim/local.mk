@@ -17,3 +17,5 @@ tests_sim_sim_SOURCES = \
 tests_sim_sim_LDADD = \
 	liblane.a libconvert.a libjournal.a libotlp.a libipc.a libbase.a \
 	$(JSONC_LIBS) $(ISAL_LIBS) $(ZSTD_LIBS) $(XXHASH_LIBS) $(ZLIB_LIBS) -lm
+
+EXTRA_DIST += tests/sim/run
