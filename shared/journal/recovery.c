@@ -400,8 +400,11 @@ static int rewrite(struct scan *scan, size_t first, uint64_t number,
         r = fill_segment(scan, first, target, buf_slice(&window), &header, &end);
     buf_fini(&window);
     disk->ops->close(disk, target);
-    if (r < 0)
+    if (r < 0) {
+        /* No room, most likely: what is there now would be kept in quarantine the next time. */
+        disk->ops->remove(disk, name);
         return r;
+    }
     scan->result->batches_rewritten += scan->count - first;
     scan->result->position.segment = number;
     scan->result->position.end = end;
@@ -418,6 +421,24 @@ static int cut_old(struct scan *scan, bool is_void)
         return disk->ops->truncate(disk, scan->file, scan->trusted_end);
     segment_name(scan->header.number, name);
     return disk->ops->remove(disk, name);
+}
+
+/*
+ * Gives back what the segment has allocated and not written. On a disk that it fills there is no
+ * other room for what recovery writes; and without that nothing would be delivered and removed.
+ */
+static int give_back(struct scan *scan)
+{
+    struct disk *disk = scan->recovery->disk;
+    uint64_t end;
+    int r = find_nonzero_end(disk, scan->file, scan->valid_end, scan->size, &end);
+
+    if (r < 0 || end >= scan->size)
+        return r;
+    r = disk->ops->truncate(disk, scan->file, end);
+    if (r == 0)
+        scan->size = end;
+    return r;
 }
 
 static int recover_last(struct scan *scan, uint64_t highest)
@@ -445,8 +466,10 @@ static int recover_last(struct scan *scan, uint64_t highest)
         result->totals.records_committed = scan->header.records_before;
     result->next_sequence =
         scan->count > 0 ? scan->found[scan->count - 1].sequence + 1 : scan->header.first_sequence;
-    r = keep_tail(scan->recovery, scan->file, scan->header.number, scan->valid_end, scan->size,
-                  result);
+    r = give_back(scan);
+    if (r == 0)
+        r = keep_tail(scan->recovery, scan->file, scan->header.number, scan->valid_end, scan->size,
+                      result);
     if (r == 0)
         r = load_head(scan, true);
     if (r == 0)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include <errno.h>
 #include <string.h>
 
 /* A life of some batches, of sizes that make the segments roll; stops where the disk fails. */
@@ -175,6 +176,65 @@ static void test_torn_tail_is_kept(void **state)
     rig_fini(&rig);
 }
 
+/*
+ * Nothing fits on the disk any more, but what the last segment had allocated ahead. A lane that did
+ * not start here would never be delivered, and the disk would stay full.
+ */
+static void test_full_disk(void **state)
+{
+    static const char tail[] = "half a batch";
+
+    (void)state;
+    for (unsigned torn = 0; torn <= 1; torn++) {
+        char name[SEGMENT_NAME_BYTES];
+        struct rig rig;
+        int file;
+
+        rig_init(&rig, 1);
+        assert_int_equal(rig_commit(&rig, 1, 1000), 0);
+        assert_int_equal(rig_commit(&rig, 2, 1000), 0);
+        segment_name(1, name);
+        if (torn > 0) {
+            file = rig.disk->ops->open(rig.disk, name, DISK_WRITE);
+            rig.disk->ops->pwrite(rig.disk, file, tail, sizeof(tail) - 1, rig.state.end);
+            rig.disk->ops->close(rig.disk, file);
+        }
+        rig_die(&rig);
+        rig.machine.full_bytes = rig.machine.used_bytes;
+        rig_new_page(&rig);
+        assert_int_equal(rig_recover(&rig), 0);
+        assert_int_equal(rig_check(&rig, 1), 2);
+        assert_int_equal(sim_disk_files(rig.quarantine), torn);
+        rig.machine.full_bytes = 0;
+        go_on(&rig);
+        rig_fini(&rig);
+    }
+}
+
+/* Not even that: it does not start, leaves nothing behind, and starts when there is room. */
+static void test_fuller_disk(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, 1);
+    assert_int_equal(rig_commit(&rig, 1, 1000), 0);
+    assert_int_equal(rig_commit(&rig, 8, 1600), 0); /* larger than what a segment has left */
+    rig_die(&rig);
+    rig.machine.full_bytes = rig.machine.used_bytes;
+    for (unsigned i = 0; i < 3; i++) {
+        rig_new_page(&rig);
+        assert_int_equal(rig_recover(&rig), -ENOSPC);
+        assert_int_equal(sim_disk_files(rig.disk), 2); /* what was prepared has gone */
+    }
+    rig.machine.full_bytes = 0;
+    rig_new_page(&rig);
+    assert_int_equal(rig_recover(&rig), 0);
+    assert_int_equal(rig_check(&rig, 1), 2);
+    assert_int_equal(sim_disk_files(rig.quarantine), 0);
+    rig_fini(&rig);
+}
+
 /* A damaged batch among others costs itself, not its neighbours; recovery starts all the same. */
 static void test_damage_in_the_middle(void **state)
 {
@@ -266,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_recovery_dies),
         cmocka_unit_test(test_many_deaths),
         cmocka_unit_test(test_torn_tail_is_kept),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_fuller_disk),
         cmocka_unit_test(test_damage_in_the_middle),
         cmocka_unit_test(test_warm_without_its_segment),
         cmocka_unit_test(test_window_comes_back),
