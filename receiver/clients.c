@@ -278,8 +278,7 @@ static void serve_ring_waiters(struct clients *clients)
     for (unsigned lane = 0; lane < producer_lanes(intake->producer); lane++) {
         struct list *waiters = &intake->ring_waiters[lane];
 
-        if (list_is_empty(waiters))
-            continue;
+        /* Also where who waited is gone: or room that nobody wants would keep us awake. */
         producer_retry(intake->producer, lane);
         while (!list_is_empty(waiters) &&
                connection_retry(connection_of_wait(list_first(waiters)), lane))

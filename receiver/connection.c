@@ -364,6 +364,9 @@ static void on_readable(struct connection *c, bool ended)
 {
     unsigned rounds = ended || c->intake->draining ? DRAIN_READS : 1;
 
+    /* No event will come for the rest; it is no more than the socket holds. */
+    if (c->hung)
+        rounds = UINT32_MAX;
     do
         read_once(c);
     while (--rounds > 0 && connection_reads(c) && (ended || !c->emptied));
@@ -378,7 +381,9 @@ void connection_event(struct connection *c, uint32_t events)
         answers_flush(c);
     if (c->state == CONNECTION_CLOSED)
         return;
-    if (connection_reads(c) && events & (EPOLLIN | PEER_ENDED)) {
+    /* While draining: one that was paused for its acks has not been seen empty yet. */
+    if (connection_reads(c) &&
+        (events & (EPOLLIN | PEER_ENDED) || (c->intake->draining && !c->emptied))) {
         on_readable(c, events & PEER_ENDED);
         connection_watch(c);
     } else if (events & (EPOLLERR | EPOLLHUP)) {

@@ -184,6 +184,17 @@ static void answer(struct rig *rig, unsigned lane, const struct taken *taken, ui
     ring_consumer_publish(rig->consumers[lane], taken->end, rig->replies[lane]);
 }
 
+/* Makes all that is in the ring of lane 0 durable. */
+static void answer_all(struct rig *rig)
+{
+    struct taken taken;
+
+    while (take(rig, 0, &taken)) {
+        answer(rig, 0, &taken, RING_DURABLE);
+        free(taken.payload);
+    }
+}
+
 /* Takes the next entry of lane 0, which must be there. */
 static struct taken must_take(struct rig *rig)
 {
@@ -894,6 +905,109 @@ static void silent_halves_of_messages_make_room(void **state)
     rig_stop(&rig);
 }
 
+/* Sends large chunks without an id until the ring has no room for the next one. */
+static void fill_ring(struct rig *rig, int fd)
+{
+    uint8_t *large = malloc(MAX_CHUNK);
+    size_t n = chunk_of(large, NULL, 900000);
+
+    assert_non_null(large);
+    for (size_t sent = 0; metric(rig, METRIC_CONNECTIONS_PAUSED) == 0;) {
+        ssize_t r = send(fd, large + sent, n - sent, MSG_NOSIGNAL);
+
+        sent = r > 0 ? (sent + (size_t)r) % n : sent;
+        turn(rig);
+    }
+    free(large);
+}
+
+/* Takes all that is in the ring of lane 0 and releases it; no verdict is given. */
+static unsigned release_all(struct rig *rig)
+{
+    struct taken taken;
+    unsigned count = 0;
+
+    for (; take(rig, 0, &taken); count++)
+        free(taken.payload);
+    ring_consumer_publish(rig->consumers[0], ring_consumer_cursor(rig->consumers[0]),
+                          rig->replies[0]);
+    return count;
+}
+
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1};
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    close(fd);
+}
+
+/* The client that waited for room is gone when it comes: nobody waits, so the receiver sleeps. */
+static void room_that_nobody_waits_for_any_more_wakes_nobody(void **state)
+{
+    struct ring_reply reply = {.verdict = RING_DURABLE};
+    struct rig rig;
+    struct taken first;
+    int fd;
+
+    (void)state;
+    rig_start(&rig, 1, "");
+    fd = dial(&rig);
+    say_chunk(&rig, fd, "id-1", 10);
+    first = must_take(&rig);
+    free(first.payload);
+    fill_ring(&rig, fd);
+    reset(fd);
+    turn(&rig);
+    assert_int_equal(metric(&rig, METRIC_CONNECTIONS_OPEN), 1);
+    /* The ack of the first chunk finds the connection broken, and closes it. */
+    reply.position = first.end;
+    ring_reply_put(rig.consumers[0], rig.replies[0]++, &reply);
+    assert_true(release_all(&rig) > 0);
+    TURN_UNTIL(&rig, metric(&rig, METRIC_CONNECTIONS_OPEN) == 0);
+    producer_woke(rig.producer);
+    assert_true(producer_sleep(rig.producer));
+    rig_stop(&rig);
+}
+
+/*
+ * A client pours small messages, and resets while the ring is full and its socket too: what it had
+ * sent is read to the end, in however many reads, and then it is gone.
+ */
+static void what_a_reset_left_in_the_socket_is_read(void **state)
+{
+    uint8_t message[256];
+    size_t n = chunk_of(message, NULL, 180), at = 0, stuck = 0;
+    int large = 1 << 20;
+    struct rig rig;
+    int fd;
+
+    (void)state;
+    rig_start(&rig, 1, "");
+    setsockopt(rig.listener, SOL_SOCKET, SO_RCVBUF, &large, sizeof(large));
+    fd = dial(&rig);
+    /* From here on there is always part of a message in a small buffer. */
+    say(&rig, fd, message, n / 2);
+    TURN_UNTIL(&rig, metric(&rig, METRIC_BYTES_IN) == n / 2);
+    at = n / 2;
+    while (stuck < 100) {
+        ssize_t r = send(fd, message + at, n - at, MSG_NOSIGNAL);
+
+        if (r > 0)
+            at = (at + (size_t)r) % n;
+        else
+            turn(&rig);
+        stuck = r > 0 || metric(&rig, METRIC_CONNECTIONS_PAUSED) == 0 ? 0 : stuck + 1;
+    }
+    reset(fd);
+    turn(&rig);
+    TURN_UNTIL(&rig, ({
+        release_all(&rig);
+        metric(&rig, METRIC_CONNECTIONS_OPEN) == 0;
+    }));
+    rig_stop(&rig);
+}
+
 static void idle_connections_own_no_memory(void **state)
 {
     struct rig rig;
@@ -1134,6 +1248,35 @@ static void a_drain_takes_what_would_be_lost(void **state)
     rig_stop(&rig);
 }
 
+/* A client that was paused for its acks when the drain began is let go when it has read them. */
+static void a_drain_goes_on_when_acks_are_read(void **state)
+{
+    uint8_t message[64], acks[4096];
+    size_t n = chunk_of(message, "same", 1);
+    int small = 2048, fd;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, 1, "");
+    setsockopt(rig.listener, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    fd = dial(&rig);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    while (metric(&rig, METRIC_CONNECTIONS_PAUSED) == 0) {
+        for (unsigned i = 0; i < 100; i++)
+            say(&rig, fd, message, n);
+        turn(&rig);
+        answer_all(&rig);
+    }
+    clients_drain(rig.clients);
+    TURN_UNTIL(&rig, ({
+        answer_all(&rig);
+        recv(fd, acks, sizeof(acks), 0) == 0;
+    }));
+    assert_int_equal(metric(&rig, METRIC_ACKS_SENT), metric(&rig, METRIC_CHUNKS_IN));
+    close(fd);
+    rig_stop(&rig);
+}
+
 static void a_drain_does_not_wait_for_ever(void **state)
 {
     struct rig rig;
@@ -1168,6 +1311,8 @@ int main(void)
         cmocka_unit_test(full_rings_and_memory_stop_reading_and_lose_nothing),
         cmocka_unit_test(memory_for_half_received_messages_is_bounded),
         cmocka_unit_test(silent_halves_of_messages_make_room),
+        cmocka_unit_test(room_that_nobody_waits_for_any_more_wakes_nobody),
+        cmocka_unit_test(what_a_reset_left_in_the_socket_is_read),
         cmocka_unit_test(idle_connections_own_no_memory),
         cmocka_unit_test(a_client_that_does_not_read_its_acks_is_paused),
         cmocka_unit_test(no_more_connections_than_allowed),
@@ -1175,6 +1320,7 @@ int main(void)
         cmocka_unit_test(a_successor_ignores_its_predecessors_verdicts),
         cmocka_unit_test(a_drain_answers_before_it_ends),
         cmocka_unit_test(a_drain_takes_what_would_be_lost),
+        cmocka_unit_test(a_drain_goes_on_when_acks_are_read),
         cmocka_unit_test(a_drain_does_not_wait_for_ever),
     };
 
