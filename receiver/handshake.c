@@ -38,7 +38,7 @@ void handshake_helo(const uint8_t nonce[HANDSHAKE_NONCE_BYTES],
     memcpy(p, helo_tail, sizeof(helo_tail));
 }
 
-void handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
+bool handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
                       char ret_hex[HANDSHAKE_DIGEST_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
@@ -52,16 +52,14 @@ void handshake_digest(struct slice salt, struct slice host, struct slice nonce, 
         good = EVP_DigestUpdate(context, parts[i].p, parts[i].n) == 1;
     good = good && EVP_DigestFinal_ex(context, sum, &n) == 1 && n == sizeof(sum);
     EVP_MD_CTX_free(context);
-    /* Out of memory or a library without SHA-512: a digest that no client can have sent. */
-    if (!good) {
-        memset(ret_hex, '!', HANDSHAKE_DIGEST_BYTES);
-        return;
-    }
+    if (!good)
+        return false;
     for (size_t i = 0; i < sizeof(sum); i++) {
         ret_hex[2 * i] = digits[sum[i] >> 4];
         ret_hex[2 * i + 1] = digits[sum[i] & 15];
     }
     secret_wipe(sum, sizeof(sum));
+    return true;
 }
 
 static uint8_t *put_string(uint8_t *p, struct slice text)
@@ -132,11 +130,13 @@ static enum handshake_result judge(const struct handshake_terms *terms, struct s
 
     if (!read_fields(ping, fields) || fields[PING_HOST].n > HANDSHAKE_HOST_MAX)
         return refuse(outcome, "invalid ping message");
-    handshake_digest(fields[PING_SALT], fields[PING_HOST], nonce, terms->shared_key, digest);
+    if (!handshake_digest(fields[PING_SALT], fields[PING_HOST], nonce, terms->shared_key, digest))
+        return refuse(outcome, "no digest can be made");
     if (!secret_equal(slice_of(digest, sizeof(digest)), fields[PING_DIGEST]))
         return refuse(outcome, "shared_key mismatch");
+    if (!handshake_digest(fields[PING_SALT], terms->server_host, nonce, terms->shared_key, digest))
+        return refuse(outcome, "no digest can be made");
     outcome->client_host = fields[PING_HOST];
-    handshake_digest(fields[PING_SALT], terms->server_host, nonce, terms->shared_key, digest);
     put_pong(outcome, NULL, terms->server_host, slice_of(digest, sizeof(digest)));
     return HANDSHAKE_WELCOME;
 }

@@ -56,8 +56,11 @@ enum handshake_result handshake_ping(const struct handshake_terms *terms, const 
 
 #define HANDSHAKE_DIGEST_BYTES 128u
 
-/* hex(SHA512(salt + host + nonce + key)), 128 lower-case digits. For PING, PONG and tests. */
-void handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
+/*
+ * hex(SHA512(salt + host + nonce + key)), 128 lower-case digits. For PING, PONG and tests. False:
+ * out of memory, or a library without SHA-512; nothing is written.
+ */
+bool handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
                       char ret_hex[HANDSHAKE_DIGEST_BYTES]);
 
 #endif

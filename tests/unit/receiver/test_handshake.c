@@ -4,6 +4,8 @@
  */
 #include "receiver/handshake.h"
 
+#include <openssl/crypto.h>
+
 #include "tests/unit/receiver/fixture.h"
 
 /* What the captures were recorded with. */
@@ -178,12 +180,54 @@ static void limits(void **state)
                      HANDSHAKE_REFUSED);
 }
 
+static bool starved;
+
+static void *starved_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return starved ? NULL : malloc(n);
+}
+
+static void *starved_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return starved ? NULL : realloc(p, n);
+}
+
+static void plain_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+/* Where no digest can be made none is right, whatever stands in its place. */
+static void no_memory_lets_nobody_in(void **state)
+{
+    struct handshake_terms terms = recorded_terms();
+    struct handshake_outcome outcome;
+    uint8_t ping[256] = "\x96\xa4PING\xa1h\xa1s\xd9\x80";
+
+    (void)state;
+    memset(ping + 12, '!', HANDSHAKE_DIGEST_BYTES);
+    memcpy(ping + 12 + HANDSHAKE_DIGEST_BYTES, "\xa0\xa0", 2);
+    starved = true;
+    assert_int_equal(handshake_ping(&terms, ping, 14 + HANDSHAKE_DIGEST_BYTES, &outcome),
+                     HANDSHAKE_REFUSED);
+    starved = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(vectors),  cmocka_unit_test(helo),   cmocka_unit_test(recorded_clients),
-        cmocka_unit_test(refusals), cmocka_unit_test(limits),
+        cmocka_unit_test(vectors),          cmocka_unit_test(helo),
+        cmocka_unit_test(recorded_clients), cmocka_unit_test(refusals),
+        cmocka_unit_test(limits),           cmocka_unit_test(no_memory_lets_nobody_in),
     };
 
+    if (CRYPTO_set_mem_functions(starved_malloc, starved_realloc, plain_free) != 1)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
