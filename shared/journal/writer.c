@@ -145,11 +145,30 @@ const struct writer_counts *writer_counts(const struct journal_writer *writer)
 }
 
 /*
- * Makes the next segment file, with `size` bytes, its name synced in the folder. Its number is
- * writer->last_number then. Where it fails the number is used up too: what was made of the file may
- * refuse to go away.
+ * Allocates *size bytes, or on a disk that is nearly full less, but not less than `least`: waiting
+ * for a whole segment's room could be for ever, when only a successor lets the present one go.
  */
-static int make_file(struct journal_writer *writer, uint64_t size, int *ret_file, struct err *err)
+static int allocate(struct journal_writer *writer, int file, uint64_t least, uint64_t *size)
+{
+    const struct disk_ops *ops = writer->disk->ops;
+    int r = ops->allocate(writer->disk, file, *size);
+
+    while (r == -ENOSPC && *size > least) {
+        *size = *size / 2 > least ? *size / 2 : least;
+        r = ops->truncate(writer->disk, file, 0); /* what came of the try before */
+        if (r == 0)
+            r = ops->allocate(writer->disk, file, *size);
+    }
+    return r;
+}
+
+/*
+ * Makes the next segment file, with *size bytes (`least` where no more fit), its name synced in the
+ * folder. Its number is writer->last_number then. Where it fails the number is used up too: what
+ * was made of the file may refuse to go away.
+ */
+static int make_file(struct journal_writer *writer, uint64_t least, uint64_t *size, int *ret_file,
+                     struct err *err)
 {
     const struct disk_ops *ops = writer->disk->ops;
     uint64_t number = writer->last_number + 1;
@@ -158,7 +177,7 @@ static int make_file(struct journal_writer *writer, uint64_t size, int *ret_file
 
     segment_name(number, name);
     if (writer->config.may_grow != NULL) {
-        r = writer->config.may_grow(writer->config.context, size, err);
+        r = writer->config.may_grow(writer->config.context, *size, err);
         if (r < 0)
             return r;
     }
@@ -167,7 +186,7 @@ static int make_file(struct journal_writer *writer, uint64_t size, int *ret_file
         writer->last_number = number;
     if (file < 0)
         return err_errno(err, -file, "cannot make segment %s", name);
-    r = ops->allocate(writer->disk, file, size);
+    r = allocate(writer, file, least, size);
     if (r == 0)
         r = ops->sync_folder(writer->disk);
     if (r < 0) {
@@ -181,10 +200,12 @@ static int make_file(struct journal_writer *writer, uint64_t size, int *ret_file
 
 void writer_prepare(struct journal_writer *writer)
 {
+    uint64_t size = writer->config.segment_bytes;
+
     if (writer->prepared >= 0 || writer->file < 0 || writer->position.end < writer->size / 2)
         return;
     /* Not an error yet where it fails: the roll tries again and reports. */
-    if (make_file(writer, writer->config.segment_bytes, &writer->prepared, NULL) == 0)
+    if (make_file(writer, size, &size, &writer->prepared, NULL) == 0)
         writer->prepared_number = writer->last_number;
 }
 
@@ -217,7 +238,7 @@ static int take_file(struct journal_writer *writer, uint64_t bytes, int *ret_fil
     }
     if (writer->prepared >= 0)
         drop_prepared(writer);
-    r = make_file(writer, size, ret_file, err);
+    r = make_file(writer, bytes, &size, ret_file, err);
     if (r < 0)
         return r;
     *ret_number = writer->last_number;

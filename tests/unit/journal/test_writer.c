@@ -178,6 +178,31 @@ static void test_full_disk(void **state)
     rig_fini(&rig);
 }
 
+/* The present segment is full, and there is no room for a whole one: less will do. */
+static void test_nearly_full_disk(void **state)
+{
+    struct rig rig;
+    uint64_t segment;
+
+    (void)state;
+    rig_init(&rig, 1);
+    while (rig.state.segment < 2)
+        assert_int_equal(rig_commit(&rig, 1, 1000), 0);
+    rig.machine.full_bytes = rig.machine.used_bytes + RIG_SEGMENT_BYTES * 3 / 4;
+    segment = rig.state.segment;
+    while (rig.state.segment == segment)
+        assert_int_equal(rig_commit(&rig, 1, 1000), 0);
+    assert_true(rig.machine.used_bytes <= rig.machine.full_bytes);
+    segment = rig.state.segment;
+    assert_int_equal(rig_commit(&rig, 1, 1000), 0); /* not one for each batch */
+    assert_int_equal(rig.state.segment, segment);
+    rig.machine.full_bytes = 0;
+    while (rig.state.segment < segment + 2)
+        assert_int_equal(rig_commit(&rig, 1, 1000), 0);
+    rig_check(&rig, 0);
+    rig_fini(&rig);
+}
+
 static int refuse(void *context, uint64_t bytes, struct err *err)
 {
     (void)bytes;
@@ -234,13 +259,10 @@ static void test_resume_removes_later_segments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rolls),
-        cmocka_unit_test(test_large_batch),
-        cmocka_unit_test(test_prepared),
-        cmocka_unit_test(test_every_failure),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_may_grow),
-        cmocka_unit_test(test_resume_removes_later_segments),
+        cmocka_unit_test(test_rolls),     cmocka_unit_test(test_large_batch),
+        cmocka_unit_test(test_prepared),  cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_full_disk), cmocka_unit_test(test_nearly_full_disk),
+        cmocka_unit_test(test_may_grow),  cmocka_unit_test(test_resume_removes_later_segments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
