@@ -24,7 +24,8 @@ struct status_header {
     uint32_t slots;
     uint32_t words;
     uint32_t metrics;
-    uint8_t pad[40];
+    uint64_t table; /* table_hash() */
+    uint8_t pad[32];
 };
 
 struct status_page {
@@ -35,13 +36,29 @@ struct status_page {
 static_assert(sizeof(struct status_header) == 64, "slots stay aligned");
 static_assert(METRIC_COUNT <= STATUS_WORDS, "raise STATUS_WORDS");
 
+/* Of the metrics in their order (FNV-1a): another order with the same count is another table. */
+static uint64_t table_hash(void)
+{
+    static const char ids[] =
+#define METRIC(ID, letter, metric_name, KIND, metric_help) #ID "," #letter "," #KIND ";"
+#include "shared/ipc/metrics.def"
+#undef METRIC
+        ;
+    uint64_t hash = 0xcbf29ce484222325ull;
+
+    for (size_t i = 0; i < sizeof(ids) - 1; i++)
+        hash = (hash ^ (uint8_t)ids[i]) * 0x100000001b3ull;
+    return hash;
+}
+
 int status_page_create(int *ret_fd, struct err *err)
 {
     struct status_header header = {.magic = STATUS_MAGIC,
                                    .version = STATUS_VERSION,
                                    .slots = STATUS_SLOTS,
                                    .words = STATUS_WORDS,
-                                   .metrics = METRIC_COUNT};
+                                   .metrics = METRIC_COUNT,
+                                   .table = table_hash()};
     int fd = memfd_create("sluice-status", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int r;
 
@@ -85,7 +102,7 @@ int status_page_open(int fd, struct status_page **ret_page, struct err *err)
         return err_errno(err, errno, "status page: mmap");
     if (page->header.magic != STATUS_MAGIC || page->header.version != STATUS_VERSION ||
         page->header.slots != STATUS_SLOTS || page->header.words != STATUS_WORDS ||
-        page->header.metrics != METRIC_COUNT) {
+        page->header.metrics != METRIC_COUNT || page->header.table != table_hash()) {
         munmap(page, sizeof(*page));
         return err_set(err, EPROTO, "status page: of another version of Sluice; restart sluiced");
     }

@@ -130,6 +130,7 @@ static void test_other_versions(void **state)
     assert_int_equal(open_altered(12, 7), -EPROTO);    /* slots */
     assert_int_equal(open_altered(16, 7), -EPROTO);    /* words */
     assert_int_equal(open_altered(20, 0xff), -EPROTO); /* metrics */
+    assert_int_equal(open_altered(24, 0xff), -EPROTO); /* their order */
 }
 
 static void test_foreign_descriptors(void **state)
