@@ -23,8 +23,11 @@ struct child {
     unsigned index;
     const struct child_host *host;
     enum child_state state;
-    bool wanted; /* to be started again when it is gone */
-    bool asked;  /* its process was told to stop */
+    bool wanted;   /* to be started again when it is gone */
+    bool asked;    /* its process was told to stop */
+    bool replaced; /* it drains for a successor, and may leave work to it */
+    bool stopped;  /* the successor is to stop at once, by stop_deadline_ns */
+    uint64_t stop_deadline_ns;
     pid_t pid;
     struct channel *channel;
     sd_event_source *control, *exit, *timer;
@@ -212,6 +215,10 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *data
     (void)source;
     note_exit(child, info);
     forget_process(child);
+    if (child->stopped && clock_monotonic_ns() >= child->stop_deadline_ns) {
+        child->stopped = false; /* no time left for a successor */
+        child->wanted = false;
+    }
     if (child->wanted && !child->refused)
         start_again(child, healthy_ns);
     else
@@ -325,11 +332,23 @@ static void configure(struct child *child)
     kill_now(child, "could not be configured");
 }
 
+/* It cannot be started, and is wanted only to finish its predecessor's work. */
+static bool gives_up(struct child *child)
+{
+    if (!child->stopped)
+        return false;
+    child->stopped = false;
+    child->wanted = false;
+    enter(child, CHILD_GONE);
+    return true;
+}
+
 static void spawn(struct child *child)
 {
     struct err err = {0};
 
     child->asked = false;
+    child->replaced = false;
     child->ready_ns = 0;
     child->ready = (struct message_ready){0};
     child->said[0] = '\0';
@@ -339,6 +358,8 @@ static void spawn(struct child *child)
         log_error("%s.%u: %s", stage_row(child->stage)->name, child->index, err.text);
         snprintf(child->last_exit, sizeof(child->last_exit), "not started: %.300s", err.text);
         child->restarts++;
+        if (gives_up(child))
+            return;
         /* At once would be at once for ever: the next try always waits. */
         child->policy.failures = (unsigned)num_max_u64(child->policy.failures, 1);
         start_again(child, 0);
@@ -346,6 +367,10 @@ static void spawn(struct child *child)
     }
     enter(child, CHILD_STARTING);
     configure(child);
+    if (child->stopped) {
+        child->stopped = false;
+        child_stop(child, child->stop_deadline_ns);
+    }
 }
 
 void child_start(struct child *child)
@@ -374,6 +399,12 @@ static void drain(struct child *child, enum drain_reason reason, uint64_t deadli
 
 void child_stop(struct child *child, uint64_t deadline_ns)
 {
+    /* What it leaves, and no ack was asked for, would be lost: its successor takes it and stops. */
+    if (child->state == CHILD_DRAINING && child->replaced) {
+        child->stopped = true;
+        child->stop_deadline_ns = deadline_ns;
+        return;
+    }
     child->wanted = false;
     if (child->state == CHILD_DELAYED) {
         child->timer = sd_event_source_disable_unref(child->timer);
@@ -392,13 +423,16 @@ void child_restart(struct child *child, uint64_t deadline_ns)
         child_start(child);
     } else {
         drain(child, DRAIN_RESTART, deadline_ns);
+        child->replaced = true;
     }
 }
 
 void child_hasten(struct child *child, uint64_t kill_ns)
 {
-    if (child->state == CHILD_DRAINING)
-        set_timer(child, kill_ns);
+    if (child->state != CHILD_DRAINING)
+        return;
+    set_timer(child, kill_ns);
+    child->stop_deadline_ns = num_min_u64(child->stop_deadline_ns, kill_ns);
 }
 
 void child_kill_hung(struct child *child, const char *why)

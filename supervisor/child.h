@@ -51,7 +51,10 @@ void child_free(struct child **child);
 /* Wants it to run. From GONE; otherwise nothing. */
 void child_start(struct child *child);
 
-/* Wants it gone: drains it until the deadline, kills it CHILD_KILL_SLACK_NS later. */
+/*
+ * Wants it gone: drains it until the deadline, kills it CHILD_KILL_SLACK_NS later. One that drains
+ * for a restart is started once more, because it leaves work to its successor.
+ */
 void child_stop(struct child *child, uint64_t deadline_ns);
 
 /* Drains it and starts it again at once when it is gone. */

@@ -2,6 +2,7 @@
 bad one."""
 import os
 import signal
+import subprocess
 
 import forward
 
@@ -54,6 +55,37 @@ def test_drain_without_acks(ctx):
     finally:
         os.kill(pid, signal.SIGCONT)
     sluice.wait_exit(60)
+    sluice.start()
+    records = sluice.wait_file_records(count, 30)
+    equal(sorted(r["attributes"]["serial"] for r in records), list(range(count)), "serials")
+
+
+@limit(120)
+def test_stop_during_a_restart(ctx):
+    """SIGTERM while the processor is being restarted: its successor still stores what clients
+    without acks had sent before sluiced ends."""
+    count = 150000
+    sluice = ctx.sluice(file=True, options={"shutdown.grace": "20s"})
+    pid = sluice.pid("processor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with forward.Connection(sluice.port) as client:
+            for first in range(0, count, 1000):
+                client.send(b"".join(forward.message("t", (T, {"serial": serial}))
+                                     for serial in range(first, first + 1000)))
+            wait_until(lambda: sluice.metric("input_chunks_total") == count, 30, "all are taken")
+        wait_until(lambda: sluice.metric("connections_open", "receiver") == 0, 20, "its end")
+        receiver = sluice.pid("receiver")
+        asked = subprocess.Popen([ctx.sluicectl, "--socket", sluice.control, "restart",
+                                  "processor"], stderr=subprocess.DEVNULL,
+                                 env=sluice.environment())
+        wait_until(lambda: sluice.stage("processor")["state"] == "draining", 20, "its drain")
+        sluice.terminate()
+        wait_until(lambda: gone(receiver), 20, "the receiver's end")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    sluice.wait_exit(60)
+    asked.wait(20)
     sluice.start()
     records = sluice.wait_file_records(count, 30)
     equal(sorted(r["attributes"]["serial"] for r in records), list(range(count)), "serials")
