@@ -31,6 +31,9 @@ const char *child_exit_text(const struct child_exit *exit, char *text, size_t si
         snprintf(text, size, "exit status %d%s%s%s%s%s", exit->status, name != NULL ? " (" : "",
                  name != NULL ? name : "", name != NULL ? ")" : "",
                  exit->said[0] != '\0' ? ": " : "", exit->said);
+        for (char *c = text; *c != '\0'; c++)
+            if ((unsigned char)*c < 0x20 || *c == 0x7f)
+                *c = '?';
         return text;
     }
     name = sigabbrev_np(exit->status);

@@ -29,6 +29,9 @@ static void test_words(void **state)
     says((struct child_exit){.code = CLD_EXITED, .status = 101}, "exit status 101 (panic)");
     says((struct child_exit){.code = CLD_EXITED, .status = 111, .said = "no disk"},
          "exit status 111 (environment): no disk");
+    /* A stage that is not itself any more must not speak to the administrator's terminal. */
+    says((struct child_exit){.code = CLD_EXITED, .status = 111, .said = "a\x1b[2Jb\nc\x7f"},
+         "exit status 111 (environment): a?[2Jb?c?");
     says((struct child_exit){.code = CLD_EXITED, .status = 3}, "exit status 3");
     says((struct child_exit){.code = CLD_DUMPED, .status = SIGSEGV}, "signal SEGV");
     says((struct child_exit){.code = CLD_KILLED, .status = SIGSYS},
