@@ -25,7 +25,6 @@ struct lane {
     bool slept;              /* the processor was told to ring */
     bool blocked;            /* a chunk waits; none overtakes it until producer_retry */
     uint64_t want;           /* room that the first in the queue waits for; 0: nobody */
-    uint64_t position;       /* end of the last entry */
     uint64_t quiet_since_ns; /* 0: used since producer_idle looked last */
     struct pending *pending;
     struct end_list ends;
@@ -50,7 +49,7 @@ static int lane_open(struct lane *lane, int ring_fd, int door, uint64_t incarnat
     if (!lane->pending)
         return err_errno(err, ENOMEM, "cannot keep pending acks");
     lane->door = door;
-    lane->position = ring_producer_attach(lane->ring, incarnation);
+    ring_producer_attach(lane->ring, incarnation);
     /* The processor may have gone to sleep with a predecessor's entries unseen. */
     fd_bell_ring(door);
     return 0;
@@ -129,7 +128,7 @@ static void lane_commit(struct lane *lane, uint64_t bytes)
     lane->dirty = true;
     lane->used = true;
     lane->quiet_since_ns = 0;
-    lane->position = ring_commit(lane->ring, bytes);
+    ring_commit(lane->ring, bytes);
 }
 
 /* ---- ends ---- */
@@ -294,7 +293,8 @@ int producer_put(struct producer *producer, const struct producer_chunk *chunk, 
     }
     if (message->wants_ack) {
         struct pending_owner owner = {.handle = chunk->handle, .serial = chunk->serial};
-        int r = pending_push(lane->pending, lane->position + entry.length, owner, message->id);
+        uint64_t end = ring_reserved_end(lane->ring, entry.length);
+        int r = pending_push(lane->pending, end, owner, message->id);
 
         if (r < 0)
             return r;

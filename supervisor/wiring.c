@@ -376,23 +376,35 @@ struct status_slot *wiring_slot(const struct wiring *wiring, unsigned slot)
     return status_page_slot(wiring->status, slot);
 }
 
+/* Bytes between the positions that hold nothing. */
+static uint64_t ring_padding(const struct ring_header *header, uint64_t consumer)
+{
+    uint64_t end = __atomic_load_n(&header->producer.hop_end, __ATOMIC_ACQUIRE);
+    uint64_t bytes = __atomic_load_n(&header->producer.hop_bytes, __ATOMIC_RELAXED);
+
+    if (end <= consumer)
+        return 0;
+    return end - consumer < bytes ? end - consumer : bytes;
+}
+
 bool wiring_next_ring(const struct wiring *wiring, unsigned *cursor, struct wiring_ring *ret_ring)
 {
     unsigned receiver = *cursor / wiring->processors;
     unsigned lane = *cursor % wiring->processors;
     const struct ring_header *header;
-    uint64_t consumer, producer;
+    uint64_t consumer, producer, padding;
 
     if (receiver >= wiring->receivers)
         return false;
     header = wiring->rings[receiver][lane].header;
     /* The consumer first: it never passes what the producer has by then. */
     consumer = __atomic_load_n(&header->consumer.position, __ATOMIC_ACQUIRE);
+    padding = ring_padding(header, consumer);
     producer = __atomic_load_n(&header->producer.position, __ATOMIC_ACQUIRE);
     *ret_ring = (struct wiring_ring){
         .receiver = receiver,
         .lane = lane,
-        .used_bytes = producer > consumer ? producer - consumer : 0,
+        .used_bytes = producer > consumer + padding ? producer - consumer - padding : 0,
         .size_bytes = __atomic_load_n(&header->size, __ATOMIC_RELAXED),
     };
     ++*cursor;

@@ -62,9 +62,14 @@ uint64_t ring_producer_attach(struct ring *ring, uint64_t incarnation);
 
 /*
  * `size` contiguous bytes to write an entry into (size: a multiple of RING_ALIGN, at most half of
- * the ring); NULL where there is no room now. Reserving again without a commit starts over.
+ * the ring); NULL where there is no room now. Reserving again without a commit starts over. It may
+ * put an entry that holds nothing before the reservation (RING_PAD), so that a ring which is far
+ * from full lives in its first quarter: in the caches, and in little memory.
  */
 uint8_t *ring_reserve(struct ring *ring, uint64_t size);
+
+/* Where an entry of `size` bytes in the reservation would end: what names it in verdicts. */
+uint64_t ring_reserved_end(const struct ring *ring, uint64_t size);
 
 /* The entry in the reservation is complete. Returns its end. Visible only after ring_publish. */
 uint64_t ring_commit(struct ring *ring, uint64_t size);

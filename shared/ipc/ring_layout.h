@@ -36,7 +36,10 @@ struct ring_producer_line {
     uint64_t position;    /* published; release-stored */
     uint64_t incarnation; /* of the receiver that writes now; 0 before the first */
     uint32_t sleeping;    /* 1: waits for space or replies, ring its doorbell */
-    uint8_t pad[44];
+    uint32_t zero;
+    uint64_t hop_end;   /* end of the newest RING_PAD; 0: none yet */
+    uint64_t hop_bytes; /* its length, for who tells how full the ring is */
+    uint8_t pad[24];
 };
 
 /* Written by the consumer (the processor) only. */
@@ -75,6 +78,7 @@ enum ring_compression { RING_PLAIN = 0, RING_GZIP = 1, RING_ZSTD = 2 };
 
 enum ring_kind {
     RING_CHUNK = 1, /* a chunk as received */
+    RING_PAD = 3,   /* nothing: the producer goes on at the beginning of the data */
     RING_END = 2,   /* a connection ended; `confirmed` tells which acks are known to have arrived */
 };
 

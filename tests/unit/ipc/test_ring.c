@@ -180,6 +180,85 @@ static void test_wrap(void **state)
     close_pair(&pair);
 }
 
+/* Puts and releases entries until the producer stands at `position`. */
+static void advance_to(struct pair *pair, uint64_t position)
+{
+    for (uint64_t at = 0; at < position; at += entry_size(904)) {
+        assert_true(put(pair->producer, at, 904));
+        ring_publish(pair->producer);
+        ring_consumer_publish(pair->consumer, take(pair->consumer, at), 0);
+    }
+}
+
+/* Behind its first quarter and nearly empty, the producer goes back to the beginning. */
+static void test_hop(void **state)
+{
+    struct pair pair;
+    uint64_t end;
+
+    (void)state;
+    open_pair(&pair);
+    advance_to(&pair, SIZE / 4);
+    assert_true(pair.header->producer.position >= SIZE / 4);
+    assert_ptr_not_equal(ring_reserve(pair.producer, entry_size(904)), NULL);
+    end = ring_reserved_end(pair.producer, entry_size(904));
+    assert_int_equal(end, SIZE + entry_size(904));
+    assert_true(put(pair.producer, 77, 904));
+    ring_publish(pair.producer);
+    assert_int_equal(pair.header->producer.hop_end, SIZE);
+    assert_int_equal(pair.header->producer.position, end);
+    assert_int_equal(take(pair.consumer, 77), end);
+    /* The padding counts as used until it is released. */
+    assert_true(ring_used(pair.producer) > SIZE / 2);
+    ring_consumer_publish(pair.consumer, end, 0);
+    assert_int_equal(ring_used(pair.producer), 0);
+    close_pair(&pair);
+}
+
+/* No hop where much is not released yet, or where the entry would not fit behind it. */
+static void test_no_hop(void **state)
+{
+    struct pair pair;
+    uint64_t before;
+
+    (void)state;
+    open_pair(&pair);
+    advance_to(&pair, SIZE / 4);
+    before = pair.header->producer.position;
+    assert_ptr_not_equal(ring_reserve(pair.producer, SIZE / 2), NULL);
+    assert_int_equal(ring_reserved_end(pair.producer, 0), before);
+    for (unsigned i = 0; i * entry_size(904) <= SIZE / 8; i++) {
+        pair.header->consumer.position = 0; /* as if nothing were released */
+        assert_true(put(pair.producer, i, 904));
+    }
+    pair.header->consumer.position = before;
+    before = ring_reserved_end(pair.producer, 0);
+    assert_true(put(pair.producer, 99, 904));
+    assert_int_equal(ring_reserved_end(pair.producer, 0), before + entry_size(904));
+    close_pair(&pair);
+}
+
+/* A padding that does not end where the data ends is broken. */
+static void test_broken_pad(void **state)
+{
+    struct ring_entry *pad;
+    struct ring_taken taken;
+    struct pair pair;
+
+    (void)state;
+    open_pair(&pair);
+    advance_to(&pair, SIZE / 4);
+    pad = (struct ring_entry *)(pair.data + pair.header->producer.position % SIZE);
+    assert_true(put(pair.producer, 5, 904));
+    ring_publish(pair.producer);
+    assert_int_equal(pad->kind, RING_PAD);
+    pad->length -= RING_ALIGN;
+    assert_int_equal(ring_consumer_next(pair.consumer, &taken, NULL), -EPROTO);
+    pad->length += RING_ALIGN;
+    take(pair.consumer, 5);
+    close_pair(&pair);
+}
+
 static void test_full(void **state)
 {
     struct pair pair;
@@ -616,6 +695,9 @@ int main(void)
         cmocka_unit_test(test_sealed_memory_only),
         cmocka_unit_test(test_visible_after_publish),
         cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_hop),
+        cmocka_unit_test(test_no_hop),
+        cmocka_unit_test(test_broken_pad),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_replies_in_order),
         cmocka_unit_test(test_reply_room),
