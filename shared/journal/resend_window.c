@@ -6,6 +6,7 @@
 
 #define WINDOW_RECEIVERS 8u
 #define WINDOW_NONE UINT32_MAX
+#define WINDOW_LOOKS 128u
 
 struct connection {
     uint64_t incarnation, number;
@@ -27,6 +28,7 @@ struct remembered {
     uint64_t successor; /* position + 1 of the resend that took its place; 0: none */
     uint32_t connection;
     uint32_t chain; /* slot of the next older key with the same hash */
+    uint32_t newer; /* slot of the next newer one; WINDOW_NONE: it is the newest */
     uint8_t flags;  /* SEGMENT_KEY_RESENT */
 };
 
@@ -219,14 +221,15 @@ static uint32_t *key_head(struct resend_window *window, const uint8_t key[16])
 /* Takes the key out of its chain and lets its connection go. */
 static void key_unlink(struct resend_window *window, uint64_t position)
 {
-    uint32_t i = (uint32_t)(position % window->capacity);
-    struct remembered *k = &window->slots[i];
+    struct remembered *k = slot_at(window, position);
     struct connection *c = &window->connections[k->connection];
-    uint32_t *link = key_head(window, k->key);
 
-    while (*link != i)
-        link = &window->slots[*link].chain;
-    *link = k->chain;
+    if (k->newer != WINDOW_NONE)
+        window->slots[k->newer].chain = k->chain;
+    else
+        *key_head(window, k->key) = k->chain;
+    if (k->chain != WINDOW_NONE)
+        window->slots[k->chain].newer = k->newer;
     c->refs--;
     connection_drop_unused(window, c);
 }
@@ -283,8 +286,11 @@ static int append(struct resend_window *window, const uint8_t key[16],
         .seen_ns = now_ns,
         .connection = (uint32_t)(c - window->connections),
         .chain = *head,
+        .newer = WINDOW_NONE,
     };
     memcpy(k->key, key, sizeof(k->key));
+    if (*head != WINDOW_NONE)
+        window->slots[*head].newer = (uint32_t)(window->tail % window->capacity);
     *head = (uint32_t)(window->tail % window->capacity);
     window->tail++;
     return 0;
@@ -328,11 +334,16 @@ int resend_window_ended(struct resend_window *window, const struct resend_origin
     return 0;
 }
 
-/* The oldest key that this chunk may be a resend of; *ret_same: it is that very chunk. */
+/*
+ * The oldest key that this chunk may be a resend of; *ret_same: it is that very chunk. Of many equal
+ * keys only the newest WINDOW_LOOKS are looked at: a client that sends one chunk over and over must
+ * not slow all others down, and in doubt a chunk is stored twice.
+ */
 static struct remembered *find_original(struct resend_window *window, const uint8_t key[16],
                                         const struct resend_origin *origin, bool *ret_same)
 {
     struct remembered *found = NULL;
+    unsigned looks = 0;
 
     *ret_same = false;
     for (uint32_t i = *key_head(window, key); i != WINDOW_NONE; i = window->slots[i].chain) {
@@ -341,6 +352,8 @@ static struct remembered *find_original(struct resend_window *window, const uint
 
         if (memcmp(k->key, key, sizeof(k->key)) != 0)
             continue;
+        if (looks++ == WINDOW_LOOKS)
+            break;
         if (c->number == origin->connection && c->incarnation == origin->incarnation &&
             c->receiver == origin->receiver) {
             if (k->serial == origin->serial) {
@@ -513,6 +526,7 @@ static struct remembered *find_replaced(struct resend_window *window, const uint
 {
     bool same;
     struct remembered *found = find_original(window, key, origin, &same);
+    unsigned looks = 0;
 
     if (same || found != NULL)
         return same ? NULL : found;
@@ -522,8 +536,11 @@ static struct remembered *find_replaced(struct resend_window *window, const uint
         bool own = c->number == origin->connection && c->incarnation == origin->incarnation &&
                    c->receiver == origin->receiver;
 
-        if (memcmp(k->key, key, sizeof(k->key)) == 0 && !own && k->successor == 0 &&
-            c->confirmed < k->serial)
+        if (memcmp(k->key, key, sizeof(k->key)) != 0)
+            continue;
+        if (looks++ == WINDOW_LOOKS)
+            break;
+        if (!own && k->successor == 0 && c->confirmed < k->serial)
             found = k;
     }
     return found;

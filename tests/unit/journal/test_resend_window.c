@@ -198,6 +198,27 @@ static void test_two_equal_and_both_resent(void **state)
     resend_window_free(&w);
 }
 
+/* One chunk over and over, as a hostile client sends it: judged by the newest ones, never dropped
+ * in doubt, and its keys leave the window from the oldest end as all others. */
+static void test_very_many_equal(void **state)
+{
+    struct resend_window *w = make(5000);
+    unsigned again = 0;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 20000; i++)
+        assert_int_equal(chunk(w, A, 1, i, 0), RESEND_NEW);
+    assert_int_equal(resend_window_count(w), 5000);
+    end(w, 1, 0);
+    for (uint64_t i = 1; i <= 1000; i++)
+        again += chunk(w, A, 2, i, 0) == RESEND_AGAIN;
+    assert_in_range(again, 1, 1000);
+    assert_int_equal(chunk(w, B, 3, 1, 0), RESEND_NEW);
+    end(w, 3, 0);
+    assert_int_equal(chunk(w, B, 4, 1, 0), RESEND_AGAIN);
+    resend_window_free(&w);
+}
+
 static void test_eviction(void **state)
 {
     struct resend_window *w = make(KEYS);
@@ -527,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_end_confirms),
         cmocka_unit_test(test_receiver_dies),
         cmocka_unit_test(test_two_equal_and_both_resent),
+        cmocka_unit_test(test_very_many_equal),
         cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_resend_of_the_oldest_in_a_full_window),
         cmocka_unit_test(test_expiry),
