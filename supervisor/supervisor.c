@@ -386,7 +386,8 @@ static int try_begin(struct supervisor *supervisor, bool *ret_again, struct err 
     if (r < 0)
         return err_errno(err, -r, "lock of the data directory");
     r = begin_locked(supervisor, err);
-    *ret_again = r == -EADDRINUSE && may_become_free(supervisor, err);
+    /* EAGAIN: a stage of a dead sluiced still holds its lane; it leaves soon. */
+    *ret_again = r == -EAGAIN || (r == -EADDRINUSE && may_become_free(supervisor, err));
     return *ret_again ? 0 : r;
 }
 

@@ -196,6 +196,16 @@ static void check_endpoint(const struct options *o, struct option_report *report
                           url.host);
 }
 
+/* The shipper is confined to the folders of its files: / would be no confinement. */
+static void check_folder(const struct options *o, enum option_id id, struct option_report *report)
+{
+    const char *path = options_string(o, id);
+
+    if (*path != '\0' && strrchr(path, '/') == path)
+        option_report_add(report, OPTION_ERROR, options_place(o, id), option_path(id),
+                          "\"%s\" stands in /; put it into a folder of its own", path);
+}
+
 /* In production the file output must be asked for; nobody should find out later that his logs
  * only ever went to a local file. */
 static void check_outputs(const struct options *o, struct option_report *report)
@@ -261,6 +271,8 @@ void options_check(const struct options *options, struct option_report *report)
     check_forward(options, report);
     check_outputs(options, report);
     check_endpoint(options, report);
+    check_folder(options, OPT_FILE_PATH, report);
+    check_folder(options, OPT_OTLP_CA_FILE, report);
     check_order(options, report);
     check_not_empty(options, report);
 }

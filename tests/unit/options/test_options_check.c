@@ -26,21 +26,21 @@ static void test_production_asks_for_a_key(void **state)
     struct loading *l = *state;
 
     l->environment[0] = NULL;
-    check(l, "file: { path = \"/x\"; };", -EINVAL);
+    check(l, "file: { path = \"/y/x\"; };", -EINVAL);
     loading_assert_line(l, "error: forward.shared_key: is not set, and production asks for one on "
                            "a forward port off loopback (forward.bind is \"*\"): set "
                            "FLUENTD_SHARED_KEY or forward.shared_key, or bind to 127.0.0.1, or "
                            "allow all with forward.allow_anonymous = true, or set "
                            "NODE_ENV=development");
     assert_int_equal(l->errors, 1);
-    check(l, "file: { path = \"/x\"; }; forward: { shared_key = \"k\"; };", 0);
-    check(l, "file: { path = \"/x\"; }; forward: { allow_anonymous = true; };", 0);
-    check(l, "file: { path = \"/x\"; }; forward: { bind = \"127.0.0.2\"; };", 0);
-    check(l, "file: { path = \"/x\"; }; forward: { bind = \"::1\"; };", 0);
-    check(l, "file: { path = \"/x\"; }; forward: { bind = \"::\"; };", -EINVAL);
-    check(l, "file: { path = \"/x\"; }; forward: { bind = \"192.168.1.1\"; };", -EINVAL);
+    check(l, "file: { path = \"/y/x\"; }; forward: { shared_key = \"k\"; };", 0);
+    check(l, "file: { path = \"/y/x\"; }; forward: { allow_anonymous = true; };", 0);
+    check(l, "file: { path = \"/y/x\"; }; forward: { bind = \"127.0.0.2\"; };", 0);
+    check(l, "file: { path = \"/y/x\"; }; forward: { bind = \"::1\"; };", 0);
+    check(l, "file: { path = \"/y/x\"; }; forward: { bind = \"::\"; };", -EINVAL);
+    check(l, "file: { path = \"/y/x\"; }; forward: { bind = \"192.168.1.1\"; };", -EINVAL);
     /* Any other name is as strict. */
-    check(l, "environment = \"staging\"; file: { path = \"/x\"; };", -EINVAL);
+    check(l, "environment = \"staging\"; file: { path = \"/y/x\"; };", -EINVAL);
     check(l, "environment = \"development\";", 0);
 }
 
@@ -68,6 +68,19 @@ static void test_production_asks_for_an_output(void **state)
     check(l, "file: { path = \"/var/log/x.jsonl\"; };", 0);
 }
 
+/* The shipper may write in its file's folder: that must not be all there is. */
+static void test_files_stand_in_folders(void **state)
+{
+    struct loading *l = *state;
+
+    l->environment[0] = "NODE_ENV=development";
+    check(l, "file: { path = \"/x.jsonl\"; }; otlp: { ca_file = \"/ca.pem\"; };", -EINVAL);
+    loading_assert_line(
+        l, "main.conf:1: error: file.path: \"/x.jsonl\" stands in /; put it into a folder of its "
+           "own");
+    assert_int_equal(l->errors, 2);
+}
+
 static void test_outputs_follow(void **state)
 {
     struct loading *l = *state;
@@ -81,8 +94,8 @@ static void test_outputs_follow(void **state)
     /* The help names the address that is filled in. */
     assert_non_null(
         strstr(option_row(OPT_OTLP_ENDPOINT)->help, options_string(l->options, OPT_OTLP_ENDPOINT)));
-    check(l, "otlp: { endpoint = \"http://localhost/v1/logs\"; }; file: { path = \"/f\"; };", 0);
-    assert_string_equal(options_string(l->options, OPT_FILE_PATH), "/f");
+    check(l, "otlp: { endpoint = \"http://localhost/v1/logs\"; }; file: { path = \"/f/f\"; };", 0);
+    assert_string_equal(options_string(l->options, OPT_FILE_PATH), "/f/f");
 }
 
 static void test_other_values_follow(void **state)
@@ -176,6 +189,7 @@ int main(void)
         TEST(test_production_asks_for_a_key),
         TEST(test_broken_values_do_not_cascade),
         TEST(test_production_asks_for_an_output),
+        TEST(test_files_stand_in_folders),
         TEST(test_outputs_follow),
         TEST(test_other_values_follow),
         TEST(test_endpoints),
