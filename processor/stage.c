@@ -172,6 +172,7 @@ static int recover_leftovers(struct stage *stage, struct err *err)
 
     for (unsigned i = 0; i < STAGE_LANES; i++) {
         struct lane_page *page;
+        struct lane_state state;
         struct disk *disk;
         char name[32];
         int fd, r;
@@ -185,6 +186,10 @@ static int recover_leftovers(struct stage *stage, struct err *err)
             return r;
         snprintf(name, sizeof(name), "lanes/%02u", i);
         r = open_folder(data_dir, name, false, &disk, err);
+        if (r == -ENOENT && lane_page_read(page, &state)) {
+            lane_page_close(&page); /* delivered and removed since a predecessor recovered it */
+            continue;
+        }
         if (r == 0) {
             r = leftover_recover(disk, stage->quarantine, page, segment_bytes(stage), err);
             disk_free(&disk);

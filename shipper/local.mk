@@ -4,6 +4,7 @@ libshipper_a_SOURCES = \
 	shipper/parcel.c shipper/parcel.h \
 	shipper/file_target.c shipper/file_target.h \
 	shipper/http_client.c shipper/http_client.h \
+	shipper/lane_removal.c shipper/lane_removal.h \
 	shipper/output.c shipper/output.h \
 	shipper/output_file.c \
 	shipper/output_http.c \

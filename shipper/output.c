@@ -123,6 +123,17 @@ bool output_is_idle(const struct output *output)
     return output->ops->is_idle(output);
 }
 
+int output_leave_lane(struct output *output, unsigned index, struct err *err)
+{
+    int r = 0;
+
+    if (output->ops->leave_lane != NULL)
+        r = output->ops->leave_lane(output, index, err);
+    if (r == 0)
+        source_retire(output->source, index);
+    return r;
+}
+
 void output_trim(struct output *output)
 {
     output->ops->trim(output);

@@ -56,6 +56,11 @@ struct output_ops {
     int (*start)(struct output *output, struct err *err); /* may be NULL */
     /* Sends what is there and may be sent now. Cheap when there is nothing. */
     void (*pump)(struct output *output);
+    /*
+     * Lane `index` goes, with its cursor: what else only that cursor knows is put into another,
+     * durably. May be NULL. -errno: it must not go yet.
+     */
+    int (*leave_lane)(struct output *output, unsigned index, struct err *err);
     /* env.api_key has changed. May be NULL. */
     void (*reload)(struct output *output);
     /* Whether nothing is under way, nor (OUTPUT_FINISHING) left to deliver. */
@@ -98,6 +103,8 @@ void output_pump(struct output *output);
 void output_reload(struct output *output, struct slice api_key);
 void output_set_phase(struct output *output, enum output_phase phase);
 bool output_is_idle(const struct output *output);
+/* Lane `index`, delivered to its end, is not read any more. -errno: not yet. */
+int output_leave_lane(struct output *output, unsigned index, struct err *err);
 void output_trim(struct output *output);
 
 /* Syncs its cursors. Errors are logged and kept as its trouble; the next call tries again. */

@@ -239,6 +239,27 @@ static int deliver_group(struct output_file *file, struct err *err)
     return 0;
 }
 
+/*
+ * The newest place in the file may stand in the lane's cursor alone: without it the next start
+ * would cut the file back to an older one. Lane 0 always has a processor, and stays.
+ */
+static int leave_lane(struct output *output, unsigned index, struct err *err)
+{
+    struct output_file *file = file_of(output);
+    struct cursor *heir = source_cursor(output->source, 0);
+    int r = check_target(file, err);
+
+    (void)index;
+    /* The lane that the place belongs to is durable first, or its lines would come twice. */
+    if (r >= 0)
+        r = cursor_sync(source_cursor(output->source, file->last_lane), err);
+    if (r < 0)
+        return r;
+    file->last_lane = 0;
+    cursor_set_file(heir, file->target.place);
+    return cursor_sync(heir, err);
+}
+
 static void set_timer(struct output_file *file)
 {
     uint64_t wake = retry_wake_ns(&file->output.retry);
@@ -392,6 +413,7 @@ const struct output_ops output_file_ops = {
     .open = open_file,
     .start = start_file,
     .pump = pump,
+    .leave_lane = leave_lane,
     .is_idle = is_idle,
     .trim = trim_file,
     .close = close_file,

@@ -5,6 +5,7 @@
 #include "shared/base/log.h"
 #include "shared/base/num.h"
 #include "shared/ipc/status_page.h"
+#include "shipper/lane_removal.h"
 #include "shipper/output.h"
 #include "shipper/retention.h"
 
@@ -30,6 +31,8 @@ struct shipper {
     struct status_slot *status;
     unsigned lane_count;
     struct source_lane lanes[SOURCE_LANES];
+    bool gone[SOURCE_LANES]; /* delivered to their end and removed */
+    struct disk *lanes_folder;
     unsigned output_count;
     struct output *outputs[OUTPUTS_MAX];
     struct retention *retention;
@@ -162,20 +165,81 @@ void shipper_drain(struct role_context *context, void *state, enum drain_reason 
 
 /* ---- the tick ---- */
 
+/* The lowest that an output's durable cursor of the lane names. */
+static uint64_t passed_by_all(const struct shipper *shipper, unsigned lane)
+{
+    uint64_t sequence = UINT64_MAX;
+
+    for (unsigned i = 0; i < shipper->output_count; i++) {
+        struct cursor *cursor = source_cursor(shipper->outputs[i]->source, lane);
+
+        sequence = num_min_u64(sequence, cursor_durable(cursor).sequence);
+    }
+    return sequence;
+}
+
+/* Whether a processor may still write the lane. Their number changes over a stop only. */
+static bool has_processor(const struct shipper *shipper, uint32_t number)
+{
+    return number < options_int(role_options(shipper->context), OPT_PROCESSOR_COUNT);
+}
+
+/* A lane that no processor owns and that is passed to its end: 0 when it is gone. */
+static int remove_lane(struct shipper *shipper, unsigned index, unsigned *ret_removed,
+                       struct err *err)
+{
+    const char *data = options_string(role_options(shipper->context), OPT_DATA_DIR);
+    struct disk *cursors[OUTPUTS_MAX];
+    char path[PATH_MAX];
+    struct lane_removal removal = {
+        .lanes = shipper->lanes_folder,
+        .lane = shipper->lanes[index].disk,
+        .path = path,
+        .number = shipper->lanes[index].number,
+        .cursors = cursors,
+        .cursor_count = shipper->output_count,
+    };
+    int r = 0;
+
+    *ret_removed = 0;
+    for (unsigned i = 0; i < shipper->output_count && r == 0; i++) {
+        cursors[i] = shipper->outputs[i]->folder;
+        r = output_leave_lane(shipper->outputs[i], index, err);
+    }
+    if (r < 0)
+        return r;
+    if ((size_t)snprintf(path, sizeof(path), "%s/lanes/%02u", data, removal.number) >= sizeof(path))
+        return err_errno(err, ENAMETOOLONG, "%s", data);
+    r = lane_removal(&removal, ret_removed, err);
+    if (r < 0 && r != -ENOTEMPTY)
+        return r;
+    shipper->gone[index] = true;
+    if (r < 0)
+        log_warn("lane %u is delivered to its end; %s: what else is in it is not Sluice's",
+                 removal.number, err->text);
+    else
+        log_info("lane %u had no processor any more; it is delivered to its end and removed",
+                 removal.number);
+    return 0;
+}
+
 static void remove_passed(struct shipper *shipper)
 {
     for (unsigned lane = 0; lane < shipper->lane_count; lane++) {
-        uint64_t sequence = UINT64_MAX;
+        uint64_t sequence = passed_by_all(shipper, lane);
+        struct lane_state state;
         unsigned removed = 0;
         struct err err = {0};
+        int r;
 
-        for (unsigned i = 0; i < shipper->output_count; i++) {
-            struct cursor *cursor = source_cursor(shipper->outputs[i]->source, lane);
-
-            sequence = num_min_u64(sequence, cursor_durable(cursor).sequence);
-        }
-        if (retention_pass(shipper->retention, lane, sequence, &removed, &err) < 0 &&
-            log_limit_pass(&shipper->retention_limit, clock_monotonic_ns(), 60 * NS_PER_S))
+        if (shipper->gone[lane])
+            continue;
+        if (!has_processor(shipper, shipper->lanes[lane].number) &&
+            lane_page_read(shipper->lanes[lane].page, &state) && sequence >= state.next_sequence)
+            r = remove_lane(shipper, lane, &removed, &err);
+        else
+            r = retention_pass(shipper->retention, lane, sequence, &removed, &err);
+        if (r < 0 && log_limit_pass(&shipper->retention_limit, clock_monotonic_ns(), 60 * NS_PER_S))
             log_error("%s; trying again", err.text);
         status_add(shipper->status, METRIC_SEGMENTS_REMOVED, removed);
     }
@@ -259,6 +323,7 @@ static int open_lane(struct shipper *shipper, int fd, struct err *err)
     struct source_lane *lane = &shipper->lanes[shipper->lane_count];
     const char *data = options_string(role_options(shipper->context), OPT_DATA_DIR);
     char path[PATH_MAX];
+    struct lane_state state;
     int r = lane_page_open(fd, false, &lane->page, err);
 
     if (r < 0)
@@ -268,26 +333,28 @@ static int open_lane(struct shipper *shipper, int fd, struct err *err)
     /* The processor makes the folder too: whoever comes first. */
     if ((size_t)snprintf(path, sizeof(path), "%s/lanes/%02u", data, lane->number) >= sizeof(path))
         return err_errno(err, ENAMETOOLONG, "%s", data);
-    return disk_posix_open(path, true, &lane->disk, err);
+    r = disk_posix_open(path, has_processor(shipper, lane->number), &lane->disk, err);
+    if (r == -ENOENT && lane_page_read(lane->page, &state)) {
+        shipper->lane_count--; /* a predecessor removed it */
+        lane_page_close(&lane->page);
+        return 0;
+    }
+    return r;
 }
 
-static int make_lanes_folder(struct shipper *shipper, struct err *err)
+static int open_lanes_folder(struct shipper *shipper, struct err *err)
 {
     const char *data = options_string(role_options(shipper->context), OPT_DATA_DIR);
-    struct disk *disk = NULL;
     char path[PATH_MAX];
-    int r;
 
     if ((size_t)snprintf(path, sizeof(path), "%s/lanes", data) >= sizeof(path))
         return err_errno(err, ENAMETOOLONG, "%s", data);
-    r = disk_posix_open(path, true, &disk, err);
-    disk_free(&disk);
-    return r;
+    return disk_posix_open(path, true, &shipper->lanes_folder, err);
 }
 
 static int open_lanes(struct shipper *shipper, struct err *err)
 {
-    int made = make_lanes_folder(shipper, err);
+    int made = open_lanes_folder(shipper, err);
 
     if (made < 0)
         return made;
@@ -430,5 +497,6 @@ void shipper_fini(void **state)
         disk_free(&shipper->lanes[i].disk);
         lane_page_close(&shipper->lanes[i].page);
     }
+    disk_free(&shipper->lanes_folder);
     free(shipper);
 }

@@ -8,10 +8,10 @@
 struct lane {
     const struct source_lane *shared;
     struct cursor *cursor;
-    struct journal_reader *reader;
-    struct cursor_position at;    /* all before it is done or under way */
-    struct cursor_position limit; /* a piece that is done already begins here */
-    struct journal_frame frame;   /* read and not yet handed out, where has_frame */
+    struct journal_reader *reader; /* NULL: the lane is retired */
+    struct cursor_position at;     /* all before it is done or under way */
+    struct cursor_position limit;  /* a piece that is done already begins here */
+    struct journal_frame frame;    /* read and not yet handed out, where has_frame */
     bool has_frame;
     bool placed;        /* the reader stands at `at` */
     bool rewind;        /* a piece was forgotten: read from the prefix again */
@@ -20,7 +20,8 @@ struct lane {
 
 struct source {
     unsigned count;
-    unsigned turn; /* the lane that is asked first */
+    unsigned turn;    /* the lane that is asked first */
+    uint64_t skipped; /* in lanes that are retired */
     struct lane lanes[];
 };
 
@@ -150,8 +151,8 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct par
     struct lane_state state;
     int r = 0;
 
-    if (!lane_page_read(lane->shared->page, &state))
-        return 0; /* recovery has not finished */
+    if (lane->reader == NULL || !lane_page_read(lane->shared->page, &state))
+        return 0; /* or recovery has not finished */
     if (lane->rewind && lane->under_way == 0) {
         lane->at = cursor_done(lane->cursor)->done;
         lane->rewind = lane->placed = false;
@@ -288,14 +289,30 @@ uint64_t source_lag(const struct source *source)
     return lag;
 }
 
+static uint64_t lane_skipped(const struct lane *lane)
+{
+    const struct reader_counts *counts;
+
+    if (lane->reader == NULL)
+        return 0;
+    counts = reader_counts(lane->reader);
+    return counts->bad_batches + counts->bad_frames;
+}
+
 uint64_t source_skipped(const struct source *source)
 {
-    uint64_t skipped = 0;
+    uint64_t skipped = source->skipped;
 
-    for (unsigned i = 0; i < source->count; i++) {
-        const struct reader_counts *counts = reader_counts(source->lanes[i].reader);
-
-        skipped += counts->bad_batches + counts->bad_frames;
-    }
+    for (unsigned i = 0; i < source->count; i++)
+        skipped += lane_skipped(&source->lanes[i]);
     return skipped;
+}
+
+void source_retire(struct source *source, unsigned index)
+{
+    struct lane *lane = &source->lanes[index];
+
+    source->skipped += lane_skipped(lane);
+    reader_close(&lane->reader);
+    lane->has_frame = lane->placed = false;
 }

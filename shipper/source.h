@@ -66,6 +66,12 @@ void source_finished(struct source *source, const struct parcel *parcel);
 int source_sync(struct source *source, struct err *err);
 bool source_is_dirty(const struct source *source);
 
+/*
+ * Lane `index` is delivered to its end, and goes (lane_removal.h): it is not read any more, and no
+ * file of it is kept open. Its cursor stays in memory.
+ */
+void source_retire(struct source *source, unsigned index);
+
 /* The output's cursor of lane `index`. Borrowed. */
 struct cursor *source_cursor(struct source *source, unsigned index);
 unsigned source_lanes(const struct source *source);

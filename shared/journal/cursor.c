@@ -395,6 +395,18 @@ struct cursor_position cursor_durable(const struct cursor *cursor)
     return cursor->durable;
 }
 
+int cursor_remove(struct disk *disk, uint32_t lane, struct err *err)
+{
+    char name[32];
+    int r;
+
+    cursor_name(lane, name, sizeof(name));
+    r = disk->ops->remove(disk, name);
+    if (r == 0 || r == -ENOENT)
+        r = disk->ops->sync_folder(disk);
+    return r < 0 ? err_errno(err, -r, "cannot remove the cursor %s", name) : 0;
+}
+
 /* ---- recovery ---- */
 
 static uint64_t first_untouched(const struct cursor_slot *slot)

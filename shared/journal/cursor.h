@@ -107,6 +107,9 @@ int cursor_sync(struct cursor *cursor, struct err *err);
 /* Whether cursor_sync has something to do. */
 bool cursor_is_dirty(const struct cursor *cursor);
 
+/* Removes the lane's cursor file, for certain; none is there: 0. Where the lane itself is gone. */
+int cursor_remove(struct disk *disk, uint32_t lane, struct err *err);
+
 /* The prefix that is done for certain, even after a power cut. */
 struct cursor_position cursor_durable(const struct cursor *cursor);
 

@@ -112,7 +112,8 @@ def test_backend_down(ctx):
 @limit(120)
 @cases("2 to 1", "1 to 2", "2 to 1, killed")
 def test_lanes_change(ctx, case):
-    """A backlog in two lanes is delivered by a sluiced with one, and the other way round."""
+    """A backlog in two lanes is delivered by a sluiced with one, and the other way round. A lane
+    that has no processor any more goes when it is delivered, and may come back."""
     server = ctx.otlp(start=False, project=serial_of)
     sluice = ctx.sluice(otlp=server, file=True, options={
         "shutdown.grace": "200ms", "retry.min": "50ms", "retry.max": "500ms",
@@ -135,15 +136,38 @@ def test_lanes_change(ctx, case):
     total = sum(load.sent_records for load in loads)
     server.wait(lambda: len(server.records) >= total, 40, "all records")
     sluice.wait_file_records(total)
+    wait_lanes(sluice, int(case[5]))
+    # Successors do not look for the lane.
+    sluice.restart("shipper")
+    sluice.restart("processor")
+    wait_lanes(sluice, int(case[5]))
     sluice.stop()
     Tally(server.records, loads).check()
     Tally([serial_of(r) for r in sluice.wait_file_records(total)], loads).check()
-    # Once more: nothing is sent again.
-    sluice.start()
-    send(sluice, 0)
-    server.wait(lambda: len(server.records) > total, 20, "one more record")
-    sluice.stop()
-    equal(len(server.records), total + 1, "records in the end")
+    # Once more, and with as many lanes as in the beginning: nothing is sent again.
+    for count, more in ((int(case[5]), 1), (int(case[0]), 17)):
+        sluice.options["processor.count"] = count
+        sluice.write_config()
+        sluice.start()
+        for serial in range(len(server.records) - total, more):
+            send(sluice, serial)
+        server.wait(lambda: len(server.records) >= total + more, 20, "the other records")
+        sluice.wait_file_records(total + more)
+        wait_lanes(sluice, count)
+        sluice.stop()
+        equal(len(server.records), total + more, "records at the server")
+        equal(len(sluice.wait_file_records(total + more)), total + more, "records in the file")
+
+
+def wait_lanes(sluice, count):
+    """The lanes of the processors are on the disk, and their cursors: no others."""
+    def folders(name, suffix):
+        folder = os.path.join(sluice.data_dir, name)
+        return sorted(n[:-len(suffix)] if suffix else n for n in os.listdir(folder))
+    expected = ["%02d" % n for n in range(count)]
+    wait_until(lambda: folders("lanes", "") == expected, 20, "the lanes " + " ".join(expected))
+    for output in os.listdir(os.path.join(sluice.data_dir, "cursors")):
+        equal(folders(os.path.join("cursors", output), ".cursor"), expected, output)
 
 
 @limit(120)

@@ -43,3 +43,8 @@ tests_unit_shipper_test_retention_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/shipper/test_resolver
 tests_unit_shipper_test_resolver_SOURCES = tests/unit/shipper/test_resolver.c
 tests_unit_shipper_test_resolver_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/shipper/test_lane_removal
+tests_unit_shipper_test_lane_removal_SOURCES = \
+	tests/unit/shipper/test_lane_removal.c $(SHIPPER_FIXTURE)
+tests_unit_shipper_test_lane_removal_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)

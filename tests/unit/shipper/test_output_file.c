@@ -213,6 +213,33 @@ static void test_restart(void **state)
     world_free(w);
 }
 
+/* The lane that was written last goes: what its cursor alone knew of the file is not lost. */
+static void test_lane_leaves(void **state)
+{
+    struct world *w = world_new();
+    char path[160];
+
+    (void)state;
+    world_open(w);
+    fixture_commit(w->fixture, 0, 1, 5);
+    fixture_run_idle(w->fixture, w->output);
+    fixture_commit(w->fixture, 1, 1, 5);
+    fixture_run_idle(w->fixture, w->output);
+    output_sync(w->output);
+    assert_int_equal(output_leave_lane(w->output, 1, NULL), 0);
+    snprintf(path, sizeof(path), "%s/lanes/01/0000000000000001.seg", fixture_folder(w->fixture));
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/cursors/file/01.cursor", fixture_folder(w->fixture));
+    assert_int_equal(unlink(path), 0);
+    fixture_run_idle(w->fixture, w->output);
+    output_close(&w->output);
+    world_open(w);
+    fixture_commit(w->fixture, 0, 1, 5);
+    fixture_run_idle(w->fixture, w->output);
+    check_file(w);
+    world_free(w);
+}
+
 static void test_torn_line_is_cut(void **state)
 {
     struct world *w = world_new();
@@ -502,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_more_than_one_group),
         cmocka_unit_test(test_backlog_starves_nobody),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_lane_leaves),
         cmocka_unit_test(test_torn_line_is_cut),
         cmocka_unit_test(test_killed_before_the_cursor),
         cmocka_unit_test(test_file_of_somebody_else),
