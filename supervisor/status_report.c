@@ -10,6 +10,9 @@
 #include "supervisor/data_dir.h"
 #include "supervisor/proc_status.h"
 
+/* So long a processor may take nothing of what a ring holds. A commit is far shorter. */
+#define RING_WAITS_NS (5 * NS_PER_S)
+
 /*
  * json-c's constructors return NULL when memory is out, and its add functions take that as JSON's
  * null: the report then has a hole, which is better than none.
@@ -201,7 +204,19 @@ static struct json_object *listeners(const struct wiring *wiring)
     return array;
 }
 
-static struct json_object *rings(const struct wiring *wiring)
+/* Whatever the processor says of itself: it may stand still with "idle" as its last word. */
+static void ring_alert(const struct wiring_ring *ring, struct json_object *alerts)
+{
+    uint64_t waiting_ns = age_ns(ring->waiting_since_ns);
+
+    if (waiting_ns > RING_WAITS_NS)
+        alert(alerts, "ring-stuck",
+              "processor.%u has taken nothing from receiver.%u for %llu s, and %llu bytes wait",
+              ring->lane, ring->receiver, (unsigned long long)(waiting_ns / NS_PER_S),
+              (unsigned long long)ring->used_bytes);
+}
+
+static struct json_object *rings(const struct wiring *wiring, struct json_object *alerts)
 {
     struct json_object *array = json_object_new_array();
     struct wiring_ring ring;
@@ -214,6 +229,7 @@ static struct json_object *rings(const struct wiring *wiring)
         add_number(object, "lane", ring.lane);
         add_number(object, "used", ring.used_bytes);
         add_number(object, "size", ring.size_bytes);
+        ring_alert(&ring, alerts);
         json_object_array_add(array, object);
     }
     return array;
@@ -247,7 +263,7 @@ static void add_running(struct json_object *root, const struct supervisor *super
 
     add(root, "listeners", wiring != NULL ? listeners(wiring) : json_object_new_array());
     add(root, "stages", wiring != NULL ? stages(supervisor, alerts) : json_object_new_array());
-    add(root, "rings", wiring != NULL ? rings(wiring) : json_object_new_array());
+    add(root, "rings", wiring != NULL ? rings(wiring, alerts) : json_object_new_array());
     add(root, "lanes", wiring != NULL ? lanes(wiring) : json_object_new_array());
 }
 

@@ -268,6 +268,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *data)
     while ((child = next_child(supervisor, &cursor)) != NULL)
         if (child_pid(child) > 0)
             look_at(supervisor, child, now_ns);
+    wiring_watch_rings(supervisor->wiring, now_ns);
     sd_event_source_set_time(source, usec + LOOK_INTERVAL_NS / NS_PER_US);
     return 0;
 }

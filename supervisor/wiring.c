@@ -13,6 +13,8 @@
 struct wired_ring {
     int fd;
     const struct ring_header *header; /* the first page, read-only, for status */
+    uint64_t seen;                    /* the consumer's position at the last look */
+    uint64_t waiting_since_ns;        /* it was there with something behind it; 0: it was not */
 };
 
 struct wired_lane {
@@ -387,25 +389,53 @@ static uint64_t ring_padding(const struct ring_header *header, uint64_t consumer
     return end - consumer < bytes ? end - consumer : bytes;
 }
 
-bool wiring_next_ring(const struct wiring *wiring, unsigned *cursor, struct wiring_ring *ret_ring)
+static void read_ring(const struct ring_header *header, uint64_t *ret_consumer, uint64_t *ret_used)
 {
-    unsigned receiver = *cursor / wiring->processors;
-    unsigned lane = *cursor % wiring->processors;
-    const struct ring_header *header;
     uint64_t consumer, producer, padding;
 
-    if (receiver >= wiring->receivers)
-        return false;
-    header = wiring->rings[receiver][lane].header;
     /* The consumer first: it never passes what the producer has by then. */
     consumer = __atomic_load_n(&header->consumer.position, __ATOMIC_ACQUIRE);
     padding = ring_padding(header, consumer);
     producer = __atomic_load_n(&header->producer.position, __ATOMIC_ACQUIRE);
+    *ret_consumer = consumer;
+    *ret_used = producer > consumer + padding ? producer - consumer - padding : 0;
+}
+
+void wiring_watch_rings(struct wiring *wiring, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < wiring->receivers; i++) {
+        for (unsigned j = 0; j < wiring->processors; j++) {
+            struct wired_ring *ring = &wiring->rings[i][j];
+            uint64_t consumer, used;
+
+            read_ring(ring->header, &consumer, &used);
+            if (used == 0)
+                ring->waiting_since_ns = 0;
+            else if (ring->waiting_since_ns == 0 || consumer != ring->seen)
+                ring->waiting_since_ns = now_ns;
+            ring->seen = consumer;
+        }
+    }
+}
+
+bool wiring_next_ring(const struct wiring *wiring, unsigned *cursor, struct wiring_ring *ret_ring)
+{
+    unsigned receiver = *cursor / wiring->processors;
+    unsigned lane = *cursor % wiring->processors;
+    const struct wired_ring *ring;
+    uint64_t consumer, used;
+
+    if (receiver >= wiring->receivers)
+        return false;
+    ring = &wiring->rings[receiver][lane];
+    read_ring(ring->header, &consumer, &used);
     *ret_ring = (struct wiring_ring){
         .receiver = receiver,
         .lane = lane,
-        .used_bytes = producer > consumer + padding ? producer - consumer - padding : 0,
-        .size_bytes = __atomic_load_n(&header->size, __ATOMIC_RELAXED),
+        .used_bytes = used,
+        .size_bytes = __atomic_load_n(&ring->header->size, __ATOMIC_RELAXED),
+        /* It may have moved since the last look. */
+        .waiting_since_ns = used > 0 && consumer == ring->seen ? ring->waiting_since_ns : 0,
     };
     ++*cursor;
     return true;

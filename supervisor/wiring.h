@@ -23,6 +23,7 @@ struct wiring;
 struct wiring_ring {
     unsigned receiver, lane;
     uint64_t used_bytes, size_bytes;
+    uint64_t waiting_since_ns; /* it holds something, and nothing is taken; 0: not so */
 };
 
 /*
@@ -39,6 +40,9 @@ int wiring_give(const struct wiring *wiring, enum stage_id stage, unsigned index
 
 const struct listeners *wiring_listeners(const struct wiring *wiring);
 struct status_slot *wiring_slot(const struct wiring *wiring, unsigned slot);
+
+/* To be called about once a second: from it waiting_since_ns is known. */
+void wiring_watch_rings(struct wiring *wiring, uint64_t now_ns);
 
 /* One ring after the other: start with *cursor = 0. False: no more. */
 bool wiring_next_ring(const struct wiring *wiring, unsigned *cursor, struct wiring_ring *ret_ring);

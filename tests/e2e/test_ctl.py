@@ -1,9 +1,10 @@
 """sluicectl: status for people and programs, restart, and clear errors."""
 import os
+import signal
 
 import forward
 
-from harness import STAGES, equal
+from harness import STAGES, equal, wait_until
 
 
 def test_status(ctx):
@@ -24,6 +25,31 @@ def test_status(ctx):
     for name in STAGES:
         assert name in text, text
     assert str(sluice.port) in text, text
+
+
+def test_ring_not_taken(ctx):
+    """A processor that stands still while its last word was "idle": an alert names it, and goes
+    when it takes the chunk. It is not killed."""
+    sluice = ctx.sluice()
+
+    def alerts():
+        return [a["text"] for a in sluice.status()["alerts"] if a["code"] == "ring-stuck"]
+
+    pid = sluice.pid("processor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        client = sluice.connect()
+        client.send(forward.message("t", (1700000000, {"serial": 0}), {"chunk": "a"}))
+        wait_until(alerts, 20, "an alert")
+        text, = alerts()
+        assert text.startswith("processor.0 has taken nothing from receiver.0 for "), text
+        text = sluice.ctl("status").stdout
+        assert "! processor.0 has taken nothing from receiver.0 for " in text, text
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    client.ack()
+    wait_until(lambda: not alerts(), 10, "the alert's end")
+    equal(sluice.pid("processor"), pid, "the processor")
 
 
 def test_restart_counts(ctx):
