@@ -297,14 +297,13 @@ static int make_lane(struct stage *stage, struct err *err)
     log_info("lane %u recovered %s: next batch %" PRIu64, config.index,
              found.warm ? "warm" : "cold", found.next_sequence);
     if (found.batches_rewritten > 0)
-        log_info("%" PRIu64 " batches beyond the durable end were written again",
+        log_info("batches beyond the durable end, written again: %" PRIu64,
                  found.batches_rewritten);
     if (found.batches_bad > 0)
-        log_error("%" PRIu64 " places in the last segment are damaged; what is whole is kept",
+        log_error("damaged places in the last segment: %" PRIu64 "; what is whole is kept",
                   found.batches_bad);
     if (found.bytes_cut > 0)
-        log_warn("%" PRIu64 " bytes that were no whole batch are kept in quarantine",
-                 found.bytes_cut);
+        log_warn("bytes that were no whole batch, kept in quarantine: %" PRIu64, found.bytes_cut);
     return 0;
 }
 

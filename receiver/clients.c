@@ -264,7 +264,7 @@ static void take_verdicts(struct clients *clients)
     }
     lost = producer_lost(intake->producer);
     if (lost != clients->acks_lost) {
-        log_error("%llu verdicts of a processor are missing; their clients are not answered",
+        log_error("verdicts of a processor are missing: %llu; their clients are not answered",
                   (unsigned long long)(lost - clients->acks_lost));
         status_add(intake->status, METRIC_ACKS_UNSENT, lost - clients->acks_lost);
         clients->acks_lost = lost;

@@ -44,11 +44,12 @@ static int open_source(struct output *output, struct err *err)
     if (r < 0)
         return r;
     if (damaged > 0) {
-        log_error("%s: the cursors of %u lanes are damaged; what is still in their journal is "
+        log_error("%s: damaged cursors of %u lane%s; what is still in the journal there is "
                   "delivered from its beginning, some of it for the second time",
-                  output->ops->name, damaged);
+                  output->ops->name, damaged, damaged == 1 ? "" : "s");
         snprintf(output->trouble, sizeof(output->trouble),
-                 "damaged cursors of %u lanes: started again at the oldest", damaged);
+                 "damaged cursors of %u lane%s: started again at the oldest", damaged,
+                 damaged == 1 ? "" : "s");
     }
     return 0;
 }
@@ -190,7 +191,7 @@ void output_count_skipped(struct output *output)
 
     if (skipped == output->skipped)
         return;
-    log_error("%s: %llu damaged batches or frames of the journal were skipped", output->ops->name,
+    log_error("%s: damaged batches or frames of the journal, skipped: %llu", output->ops->name,
               (unsigned long long)(skipped - output->skipped));
     status_add(output->env.status, METRIC_BATCHES_SKIPPED, skipped - output->skipped);
     output->skipped = skipped;
@@ -234,24 +235,40 @@ static bool is_to_be_told(const struct output *output, uint64_t now)
     return output->retry.state == RETRY_HELD && !output->told_held;
 }
 
+static const char *tries_word(unsigned tries)
+{
+    return tries == 1 ? "try" : "tries";
+}
+
+/* "in 0.4 s", or "at once" */
+static void say_when(uint64_t wait_ns, char *ret_text, size_t size)
+{
+    if (wait_ns < NS_PER_S / 10)
+        snprintf(ret_text, size, "at once");
+    else
+        snprintf(ret_text, size, "in %llu.%llu s", (unsigned long long)(wait_ns / NS_PER_S),
+                 (unsigned long long)(wait_ns % NS_PER_S / (NS_PER_S / 10)));
+}
+
 static void log_failure(struct output *output, const char *words)
 {
     uint64_t now = clock_monotonic_ns();
     uint64_t wait = output->retry.until_ns > now ? output->retry.until_ns - now : 0;
+    char when[48];
 
     if (!is_to_be_told(output, now))
         return;
+    say_when(wait, when, sizeof(when));
     output->told = true;
     output->told_ns = now;
     output->told_held = output->retry.state == RETRY_HELD;
     if (output->retry.state == RETRY_HELD)
         log_error("%s: held until somebody acts: %s. Nothing is lost: it waits in the journal. "
-                  "Next try in %llu s",
-                  output->ops->name, words, (unsigned long long)(wait / NS_PER_S));
+                  "Next try %s",
+                  output->ops->name, words, when);
     else
-        log_warn("%s: %s; %u tries, next in %llu.%llu s", output->ops->name, words,
-                 output->retry.tries, (unsigned long long)(wait / NS_PER_S),
-                 (unsigned long long)(wait % NS_PER_S / (NS_PER_S / 10)));
+        log_warn("%s: %s; %u %s, next %s", output->ops->name, words, output->retry.tries,
+                 tries_word(output->retry.tries), when);
 }
 
 void output_failed(struct output *output, const struct output_failure *failure)
@@ -278,7 +295,7 @@ void output_succeeded(struct output *output, uint64_t sent_ns)
     if (!retry_succeeded(&output->retry, sent_ns))
         return;
     if (output->told)
-        log_info("%s: delivering again, after %u tries", output->ops->name, tries);
+        log_info("%s: delivering again, after %u %s", output->ops->name, tries, tries_word(tries));
     output->told = false;
 }
 
@@ -300,6 +317,7 @@ void output_note(const struct output *output, char *ret_text, size_t size)
     else
         snprintf(next, sizeof(next), "next in %llu s",
                  (unsigned long long)((retry->until_ns - now + NS_PER_S - 1) / NS_PER_S));
-    snprintf(ret_text, size, "%s: %s%.90s, %u tries, %s", output->ops->name,
-             retry->state == RETRY_HELD ? "held: " : "", output->words, retry->tries, next);
+    snprintf(ret_text, size, "%s: %s%.90s, %u %s, %s", output->ops->name,
+             retry->state == RETRY_HELD ? "held: " : "", output->words, retry->tries,
+             tries_word(retry->tries), next);
 }

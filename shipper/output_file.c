@@ -140,7 +140,7 @@ static int quarantine_frame(struct output_file *file, const struct parcel_frame 
     disk->ops->close(disk, fd);
     if (r < 0)
         return err_errno(err, -r, "cannot write quarantine/%s", name);
-    log_error("%s: a frame of %u records cannot be read (%s); it is kept in quarantine/%s",
+    log_error("%s: a frame (records: %u) cannot be read (%s); it is kept in quarantine/%s",
               file->output.ops->name, frame->info.records, why, name);
     return 0;
 }

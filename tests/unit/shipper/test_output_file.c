@@ -392,6 +392,23 @@ static bool cannot_open(void *context)
     return strstr(note, "file: cannot open ") != NULL && w->output->retry.tries >= 2;
 }
 
+static void test_words_of_one_and_more(void **state)
+{
+    struct output output = {
+        .ops = &output_file_ops,
+        .retry = {.state = RETRY_BACKOFF, .tries = 1, .until_ns = UINT64_MAX / 2, .trying = true},
+        .words = "no room",
+    };
+    char note[160];
+
+    (void)state;
+    output_note(&output, note, sizeof(note));
+    assert_string_equal(note, "file: no room, 1 try, trying now");
+    output.retry.tries = 2;
+    output_note(&output, note, sizeof(note));
+    assert_string_equal(note, "file: no room, 2 tries, trying now");
+}
+
 static void test_folder_is_missing(void **state)
 {
     struct world *w = world_new();
@@ -471,7 +488,7 @@ static void test_damaged_cursor_is_told(void **state)
     write_file(path, "garbage", 7, false);
     world_open(w);
     output_note(w->output, note, sizeof(note));
-    assert_non_null(strstr(note, "file: damaged cursors of 1 lanes"));
+    assert_non_null(strstr(note, "file: damaged cursors of 1 lane:"));
     world_free(w);
 }
 
@@ -536,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_rotated_while_running),
         cmocka_unit_test(test_rotated_while_stopped),
         cmocka_unit_test(test_truncated_while_running),
+        cmocka_unit_test(test_words_of_one_and_more),
         cmocka_unit_test(test_folder_is_missing),
         cmocka_unit_test(test_frame_that_cannot_be_read),
         cmocka_unit_test(test_damaged_cursor_is_told),
