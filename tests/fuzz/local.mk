@@ -1,1 +1,10 @@
-# tests/fuzz: fuzz targets (EXTRA_PROGRAMS and fuzz_programs).
+# tests/fuzz: libFuzzer targets. tests/fuzz/run builds them with clang, outside of this build.
+EXTRA_DIST += \
+	packages.fuzz \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/fuzz_convert.c \
+	tests/fuzz/fuzz_forward_frame.c \
+	tests/fuzz/fuzz_options.c \
+	tests/fuzz/fuzz_recovery.c \
+	tests/fuzz/fuzz_transcode.c \
+	tests/fuzz/run
