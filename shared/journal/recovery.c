@@ -77,8 +77,9 @@ static int remember(struct scan *scan, const struct segment_batch *batch)
     scan->found[scan->count++] = (struct found){
         batch->offset, batch->length, batch->header.sequence, batch->commit.records_committed};
     scan->valid_end = batch->offset + batch->length;
+    /* What was durable when a batch was written ends before it; another end is no truth. */
     if (batch->commit.durable_segment == scan->header.number &&
-        batch->commit.durable_end > scan->trusted_end)
+        batch->commit.durable_end <= batch->offset && batch->commit.durable_end > scan->trusted_end)
         scan->trusted_end = batch->commit.durable_end;
     scan->result->totals = batch->commit;
     return 0;

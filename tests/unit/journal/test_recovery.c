@@ -291,6 +291,23 @@ static void test_warm_without_its_segment(void **state)
     }
 }
 
+/* A commit record that claims more than there was before it is not believed. */
+static void test_durable_end_beyond_the_batch(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, 8);
+    assert_int_equal(rig_commit(&rig, 1, 100), 0);
+    rig.state.end += (uint64_t)1 << 20;
+    assert_int_equal(rig_commit(&rig, 1, 100), 0);
+    die(&rig, DEATH_COLD);
+    assert_int_equal(rig_recover(&rig), 0);
+    assert_true(rig.state.end < RIG_SEGMENT_BYTES);
+    assert_int_equal(rig_check(&rig, 0), 2);
+    rig_fini(&rig);
+}
+
 /* What the journal remembers of chunks is there again. */
 static void test_window_comes_back(void **state)
 {
@@ -330,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_fuller_disk),
         cmocka_unit_test(test_damage_in_the_middle),
         cmocka_unit_test(test_warm_without_its_segment),
+        cmocka_unit_test(test_durable_end_beyond_the_batch),
         cmocka_unit_test(test_window_comes_back),
     };
 
