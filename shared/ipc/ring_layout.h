@@ -78,8 +78,8 @@ enum ring_compression { RING_PLAIN = 0, RING_GZIP = 1, RING_ZSTD = 2 };
 
 enum ring_kind {
     RING_CHUNK = 1, /* a chunk as received */
-    RING_PAD = 3,   /* nothing: the producer goes on at the beginning of the data */
     RING_END = 2,   /* a connection ended; `confirmed` tells which acks are known to have arrived */
+    RING_PAD = 3,   /* nothing: the producer goes on at the beginning of the data */
 };
 
 enum ring_flag {
@@ -88,7 +88,7 @@ enum ring_flag {
      * flag gets no verdict, so that it never waits for a free reply slot.
      */
     RING_WANTS_ACK = 1,
-    RING_JSON = 2,  /* the payload is JSON, not msgpack (issue of a JSON connection) */
+    RING_JSON = 2,  /* the payload is JSON, not msgpack (it came on a JSON connection) */
     RING_CLEAN = 4, /* RING_END: closed with nothing unsent, so every ack was confirmed */
 };
 
