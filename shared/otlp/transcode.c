@@ -469,9 +469,15 @@ static int put_log_record(struct transcoder *t, struct slice bytes)
     return r;
 }
 
-static int put_scope_logs(struct transcoder *t, struct slice bytes)
+/* ResourceLogs and ScopeLogs have one shape: a head (field 1), what it holds (2), a schema (3). */
+struct holder {
+    const char *head;
+    int (*put_head)(struct transcoder *t, struct slice bytes);
+    struct repeated held;
+};
+
+static int put_holder(struct transcoder *t, struct slice bytes, const struct holder *holder)
 {
-    static const struct repeated log_records = {"logRecords", 2, put_log_record};
     static const struct field_row rows[] = {{1, PB_BYTES}, {3, PB_BYTES}, {0, 0}};
     struct message m;
     bool first = true;
@@ -479,34 +485,29 @@ static int put_scope_logs(struct transcoder *t, struct slice bytes)
 
     json_put_literal(&t->put, "{");
     if (r == 0 && m.field[1].present) {
-        put_name(t, &first, "scope");
-        r = put_scope(t, m.field[1].bytes);
+        put_name(t, &first, holder->head);
+        r = holder->put_head(t, m.field[1].bytes);
     }
     if (r == 0)
-        r = put_array_member(t, &first, bytes, &log_records);
+        r = put_array_member(t, &first, bytes, &holder->held);
     put_text_member(t, &first, "schemaUrl", m.field[3]);
     json_put_literal(&t->put, "}");
     return r;
 }
 
+static int put_scope_logs(struct transcoder *t, struct slice bytes)
+{
+    static const struct holder holder = {"scope", put_scope, {"logRecords", 2, put_log_record}};
+
+    return put_holder(t, bytes, &holder);
+}
+
 static int put_resource_logs(struct transcoder *t, struct slice bytes)
 {
-    static const struct repeated scope_logs = {"scopeLogs", 2, put_scope_logs};
-    static const struct field_row rows[] = {{1, PB_BYTES}, {3, PB_BYTES}, {0, 0}};
-    struct message m;
-    bool first = true;
-    int r = scan(t, bytes, rows, 2, &m);
+    static const struct holder holder = {
+        "resource", put_resource, {"scopeLogs", 2, put_scope_logs}};
 
-    json_put_literal(&t->put, "{");
-    if (r == 0 && m.field[1].present) {
-        put_name(t, &first, "resource");
-        r = put_resource(t, m.field[1].bytes);
-    }
-    if (r == 0)
-        r = put_array_member(t, &first, bytes, &scope_logs);
-    put_text_member(t, &first, "schemaUrl", m.field[3]);
-    json_put_literal(&t->put, "}");
-    return r;
+    return put_holder(t, bytes, &holder);
 }
 
 int transcode_json(struct slice request, unsigned flags, struct buf *out, struct err *err)
