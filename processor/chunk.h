@@ -16,6 +16,10 @@
  *   CHUNK_MESSAGE  time and record, back to back (the option map is in `options`)
  *   CHUNK_FORWARD  the elements of the entries array, back to back, its header stripped
  *   CHUNK_PACKED   the bytes of the bin or str: entries back to back, maybe compressed
+ * and on a JSON connection, JSON text as it came:
+ *   CHUNK_MESSAGE  time and record with the comma between them
+ *   CHUNK_FORWARD  the array of entries with its brackets
+ *   CHUNK_PACKED   the string with its quotes: no client sends that, it cannot be read
  */
 enum chunk_carrier { CHUNK_MESSAGE, CHUNK_FORWARD, CHUNK_PACKED };
 
@@ -32,10 +36,11 @@ struct chunk {
     enum chunk_carrier carrier;
     enum chunk_compression compression;
     enum chunk_signal signal;
-    bool json; /* the client speaks JSON, not msgpack */
+    bool
+        json; /* the client speaks JSON: payload and options are JSON text; the tag is plain text */
     struct slice tag;
     struct slice peer;    /* who sent it, as text */
-    struct slice options; /* the option map, msgpack; empty where there is none */
+    struct slice options; /* the option map; empty where there is none */
     struct slice payload;
     uint64_t received_ns;      /* CLOCK_REALTIME */
     uint32_t entries_declared; /* option `size`: a hint, never trusted; 0 = not said */
