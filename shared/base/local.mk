@@ -11,6 +11,7 @@ libbase_a_SOURCES = \
 	shared/base/forbidden.h \
 	shared/base/hash.c shared/base/hash.h \
 	shared/base/log.c shared/base/log.h \
+	shared/base/network.c shared/base/network.h \
 	shared/base/num.h \
 	shared/base/secret.c shared/base/secret.h \
 	shared/base/slice.h

@@ -24,6 +24,10 @@ check_PROGRAMS += tests/unit/base/test_log
 tests_unit_base_test_log_SOURCES = tests/unit/base/test_log.c
 tests_unit_base_test_log_LDADD = libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/base/test_network
+tests_unit_base_test_network_SOURCES = tests/unit/base/test_network.c
+tests_unit_base_test_network_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_num
 tests_unit_base_test_num_SOURCES = tests/unit/base/test_num.c
 tests_unit_base_test_num_LDADD = libbase.a $(CMOCKA_LIBS)
