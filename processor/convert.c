@@ -25,7 +25,8 @@ struct converter {
     struct inflate *inflate;
     struct buf resource; /* the encoded Resource */
     struct buf scope;    /* the encoded InstrumentationScope of the chunk at hand */
-    size_t scope_fixed;  /* how much of it is the same for all chunks */
+    struct buf resource_head, scope_head;
+    size_t scope_fixed; /* how much of it is the same for all chunks */
 };
 
 /* The chunk at hand. */
@@ -38,6 +39,19 @@ struct run {
 };
 
 /* ---- once ---- */
+
+/* Wraps a message's fields as field 1 of ResourceLogs or ScopeLogs. */
+static int wrap(struct buf *to, struct slice message)
+{
+    uint8_t *p;
+
+    to->n = 0;
+    if (buf_reserve(to, message.n + 8) < 0)
+        return -ENOMEM;
+    p = pb_put_bytes(to->p, PB_KEY(1, PB_BYTES), message);
+    to->n = (size_t)(p - to->p);
+    return 0;
+}
 
 /* Appends a string attribute to a header, unless the text is empty. */
 static int header_attribute(struct buf *buf, uint8_t field, const char *name, struct slice text)
@@ -79,6 +93,8 @@ static int make_headers(struct converter *converter, const struct converter_conf
 
     buf_init(&converter->resource, MAX_HEADER_BYTES);
     buf_init(&converter->scope, MAX_HEADER_BYTES);
+    buf_init(&converter->resource_head, MAX_HEADER_BYTES + 8);
+    buf_init(&converter->scope_head, MAX_HEADER_BYTES + 8);
     if (buf_reserve(&converter->resource, 1) < 0 || buf_reserve(&converter->scope, 1) < 0)
         return -ENOMEM;
     r = header_attribute(&converter->resource, F_RESOURCE_ATTRIBUTE, "service.name",
@@ -131,6 +147,8 @@ void converter_free(struct converter **converter)
     inflate_free(&(*converter)->inflate);
     buf_fini(&(*converter)->resource);
     buf_fini(&(*converter)->scope);
+    buf_fini(&(*converter)->resource_head);
+    buf_fini(&(*converter)->scope_head);
     free(*converter);
     *converter = NULL;
 }
@@ -394,8 +412,12 @@ static int choose_group(struct run *run)
     if (r == 0)
         r = header_attribute(&converter->scope, F_SCOPE_ATTRIBUTE, "sluice.peer", run->chunk->peer);
     if (r == 0)
-        r = frame_builder_group(run->builder, buf_slice(&converter->resource),
-                                buf_slice(&converter->scope));
+        r = wrap(&converter->resource_head, buf_slice(&converter->resource));
+    if (r == 0)
+        r = wrap(&converter->scope_head, buf_slice(&converter->scope));
+    if (r == 0)
+        r = frame_builder_group(run->builder, buf_slice(&converter->resource_head),
+                                buf_slice(&converter->scope_head));
     if (r == 0)
         run->records = frame_builder_records(run->builder);
     return r;

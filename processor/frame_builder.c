@@ -10,8 +10,8 @@
 /* Memory that a group keeps from frame to frame; the first is the busiest. */
 #define KEEP_FIRST_BYTES ((size_t)4 << 20)
 #define KEEP_BYTES ((size_t)64 << 10)
-/* Keys and lengths of ResourceLogs, Resource, ScopeLogs and InstrumentationScope. */
-#define HEAD_BYTES (4 * (1 + 5))
+/* Keys and lengths of ResourceLogs and ScopeLogs. */
+#define HEAD_BYTES (2 * (1 + 5))
 
 /* Records of one group: how many, and their times. */
 struct tally {
@@ -45,9 +45,10 @@ struct frame_builder {
     enum frame_codec_id codec_id;
     struct frame_sink sink;
     struct frame_codec *codec;
-    size_t plain;   /* all groups' records, with their headers' room */
-    size_t current; /* index; only while groups[current].used */
-    size_t high;    /* groups from here on were never used */
+    size_t plain;      /* all groups' records, with their headers' room */
+    size_t current;    /* index; only while groups[current].used */
+    size_t high;       /* groups from here on were never used */
+    struct buf moving; /* a record on its way from one group to another */
     struct group groups[MAX_GROUPS];
 };
 
@@ -66,6 +67,7 @@ int frame_builder_new(enum frame_codec_id codec, const struct frame_sink *sink,
     }
     builder->codec_id = codec;
     builder->sink = *sink;
+    buf_init(&builder->moving, FRAME_BUILDER_MAX_RECORD_BYTES);
     for (size_t i = 0; i < MAX_GROUPS; i++) {
         buf_init(&builder->groups[i].key, FRAME_BUILDER_MAX_RECORD_BYTES);
         buf_init(&builder->groups[i].records, (size_t)2 * FRAME_BUILDER_MAX_RECORD_BYTES);
@@ -82,6 +84,7 @@ void frame_builder_free(struct frame_builder **builder)
         buf_fini(&(*builder)->groups[i].key);
         buf_fini(&(*builder)->groups[i].records);
     }
+    buf_fini(&(*builder)->moving);
     frame_codec_free(&(*builder)->codec);
     free(*builder);
     *builder = NULL;
@@ -160,7 +163,7 @@ static size_t field_bytes(size_t n)
 /* The content of a ScopeLogs message. */
 static size_t scope_logs_bytes(const struct group *group, enum part part)
 {
-    return field_bytes(scope_of(group).n) + part_end(group, part) - group->room;
+    return scope_of(group).n + part_end(group, part) - group->room;
 }
 
 /* Writes a group's headers before its records. resource_logs_n: 0 where one is open already. */
@@ -168,20 +171,20 @@ static struct slice put_headers(struct group *group, enum part part, size_t reso
 {
     struct slice resource = resource_of(group), scope = scope_of(group);
     size_t scope_logs_n = scope_logs_bytes(group, part);
-    size_t head_n = 1 + pb_varint_bytes(scope_logs_n) + field_bytes(scope.n);
+    size_t head_n = 1 + pb_varint_bytes(scope_logs_n) + scope.n;
     uint8_t *start, *p;
 
     if (resource_logs_n > 0)
-        head_n += 1 + pb_varint_bytes(resource_logs_n) + field_bytes(resource.n);
+        head_n += 1 + pb_varint_bytes(resource_logs_n) + resource.n;
     start = p = group->records.p + group->room - head_n;
     if (resource_logs_n > 0) {
         *p++ = PB_KEY(1, PB_BYTES);
         p = pb_put_varint(p, resource_logs_n);
-        p = pb_put_bytes(p, PB_KEY(1, PB_BYTES), resource);
+        p = pb_put_raw(p, resource.p, resource.n);
     }
     *p++ = PB_KEY(2, PB_BYTES);
     p = pb_put_varint(p, scope_logs_n);
-    pb_put_bytes(p, PB_KEY(1, PB_BYTES), scope);
+    pb_put_raw(p, scope.p, scope.n);
     return slice_of(start, (size_t)(group->records.p + part_end(group, part) - start));
 }
 
@@ -190,7 +193,7 @@ static size_t put_resource(struct frame_builder *builder, size_t first, enum par
                            struct slice *pieces, bool *taken)
 {
     struct slice resource = resource_of(&builder->groups[first]);
-    size_t n = field_bytes(resource.n), count = 0;
+    size_t n = resource.n, count = 0;
 
     for (size_t i = first; i < builder->high; i++) {
         struct group *group = &builder->groups[i];
@@ -410,6 +413,27 @@ int frame_builder_group(struct frame_builder *builder, struct slice resource, st
 struct buf *frame_builder_records(struct frame_builder *builder)
 {
     return &builder->groups[builder->current].records;
+}
+
+int frame_builder_move(struct frame_builder *builder, struct slice resource, struct slice scope,
+                       size_t bytes)
+{
+    struct buf *from = frame_builder_records(builder), *to;
+    int r;
+
+    builder->moving.n = 0;
+    if (buf_append(&builder->moving, from->p + from->n, bytes) < 0)
+        return bytes > FRAME_BUILDER_MAX_RECORD_BYTES ? -EFBIG : -ENOMEM;
+    r = frame_builder_group(builder, resource, scope);
+    if (r < 0)
+        return r;
+    to = frame_builder_records(builder);
+    if (buf_reserve(to, bytes) < 0)
+        return -ENOMEM;
+    memcpy(to->p + to->n, builder->moving.p, bytes);
+    builder->moving.n = 0;
+    buf_trim(&builder->moving, KEEP_BYTES);
+    return 0;
 }
 
 /* Groups that a flush has emptied, but for the one that is written to. */

@@ -64,10 +64,16 @@ void frame_builder_reset(struct frame_builder *builder);
 size_t frame_builder_pending_bytes(const struct frame_builder *builder);
 
 /*
- * For convert.c. Chooses the group that the next records belong to. resource: the encoded bytes of
- * the fields of a Resource message; scope: of an InstrumentationScope. Both are copied.
+ * For convert.c. Chooses the group that the next records belong to. resource: the encoded fields of
+ * a ResourceLogs message but for scope_logs; scope: those of a ScopeLogs message but for
+ * log_records. Both are copied.
  */
 int frame_builder_group(struct frame_builder *builder, struct slice resource, struct slice scope);
+
+/* The same, and takes along the `bytes` of a record that were written behind records->n of the
+ * group chosen before and are not counted in. */
+int frame_builder_move(struct frame_builder *builder, struct slice resource, struct slice scope,
+                       size_t bytes);
 
 /*
  * The chosen group's buffer: the record is written behind records->n as a whole log_records field

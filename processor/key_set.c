@@ -9,29 +9,28 @@
 #define TABLE_MIN (KEY_SET_SMALL * 4)
 #define SUFFIX_BYTES 12 /* '#' and a 32-bit number */
 
+/* Names of ordinary odd records fit into one block, which stays. */
+static const struct arena_limits name_limits = {
+    .block_bytes = 16 << 10, .keep_bytes = 64 << 10, .max_bytes = (size_t)1 << 30};
+
 void key_set_init(struct key_set *set)
 {
     *set = (struct key_set){.count = 0};
-}
-
-static void drop_names(struct key_set *set)
-{
-    for (size_t i = 0; i < set->names_count; i++)
-        free(set->names[i]);
-    set->names_count = 0;
+    arena_init(&set->names, name_limits);
 }
 
 void key_set_fini(struct key_set *set)
 {
-    drop_names(set);
-    free(set->names);
+    arena_fini(&set->names);
     free(set->table);
     key_set_init(set);
 }
 
 void key_set_clear_slow(struct key_set *set)
 {
-    drop_names(set);
+    if (set->has_names)
+        arena_reset(&set->names);
+    set->has_names = false;
     /* After a monster: give its memory back. */
     if (set->table_capacity > TABLE_MIN * 64) {
         free(set->table);
@@ -134,20 +133,10 @@ int key_set_add_slow(struct key_set *set, struct slice key, uint64_t hash)
     return 1;
 }
 
-/* Room for one more in the list of own names, which is theirs to be freed by. */
 static char *new_name(struct key_set *set, size_t n)
 {
-    if (set->names_count == set->names_capacity) {
-        size_t capacity = set->names_capacity == 0 ? 16 : set->names_capacity * 2;
-        char **names = realloc(set->names, capacity * sizeof(*names));
-
-        if (names == NULL)
-            return NULL;
-        set->names = names;
-        set->names_capacity = capacity;
-    }
-    set->names[set->names_count] = malloc(n);
-    return set->names[set->names_count] == NULL ? NULL : set->names[set->names_count++];
+    set->has_names = true;
+    return arena_new_array(&set->names, n, char);
 }
 
 int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key)

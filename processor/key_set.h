@@ -10,7 +10,7 @@
 #define PROCESSOR_KEY_SET_H
 
 #include "processor/name_table.h"
-#include "shared/base/buf.h"
+#include "shared/base/arena.h"
 
 #define KEY_SET_SMALL 64
 
@@ -27,9 +27,8 @@ struct key_set {
     struct key_entry *table; /* in use when count > KEY_SET_SMALL */
     size_t table_size;       /* a power of two, at least twice count */
     size_t table_capacity;
-    char **names; /* made by key_set_rename */
-    size_t names_count;
-    size_t names_capacity;
+    bool has_names; /* in the arena */
+    struct arena names;
 };
 
 void key_set_init(struct key_set *set);
@@ -39,7 +38,7 @@ void key_set_clear_slow(struct key_set *set);
 
 static inline void key_set_clear(struct key_set *set)
 {
-    if (__builtin_expect(set->count > KEY_SET_SMALL || set->names_count > 0, 0))
+    if (__builtin_expect(set->count > KEY_SET_SMALL || set->has_names, 0))
         key_set_clear_slow(set);
     set->filter = 0;
     set->count = 0;

@@ -24,20 +24,24 @@ struct name_word {
     uint64_t mixed; /* of both and the length; to be multiplied before bits of it are used */
 };
 
-#define NAME_TABLE_BITS 10
+/* Most names are not in the table, and find an empty place in an index that a first-level cache
+ * holds. */
+#define NAME_TABLE_BITS 12
+#define NAME_TABLE_ROWS 255
 
 struct name_slot {
     uint64_t first;
     uint64_t last;
     uint32_t n;
-    uint8_t kind; /* of an empty slot 0 */
+    uint8_t kind; /* never 0 */
     uint8_t value;
     const char *name;
 };
 
 struct name_table {
     uint64_t multiplier;
-    struct name_slot slot[1u << NAME_TABLE_BITS];
+    uint8_t index[1u << NAME_TABLE_BITS]; /* 0: empty */
+    struct name_slot slot[NAME_TABLE_ROWS + 1];
 };
 
 /* A list of rows, ended by a row without a name. */
@@ -46,8 +50,8 @@ struct name_rows {
 };
 
 /*
- * Builds it from several lists. Returns 0, or -EINVAL where a name stands twice or two names cannot
- * be told apart: a mistake in the lists.
+ * Builds it from several lists. Returns 0, or -EINVAL where a name stands twice, two names cannot be
+ * told apart, or there are more than NAME_TABLE_ROWS: a mistake in the lists.
  */
 int name_table_init(struct name_table *table, const struct name_rows *lists, size_t count);
 
@@ -79,10 +83,12 @@ static inline struct name_word name_word_of(struct slice s)
 static inline const struct name_slot *name_table_find(const struct name_table *table,
                                                       struct slice s, const struct name_word *w)
 {
-    const struct name_slot *slot =
-        &table->slot[(w->mixed * table->multiplier) >> (64 - NAME_TABLE_BITS)];
+    unsigned i = table->index[(w->mixed * table->multiplier) >> (64 - NAME_TABLE_BITS)];
+    const struct name_slot *slot = &table->slot[i];
 
-    if (slot->kind == 0 || slot->first != w->first || slot->last != w->last || slot->n != s.n)
+    if (__builtin_expect(i == 0, 1))
+        return NULL;
+    if (slot->first != w->first || slot->last != w->last || slot->n != s.n)
         return NULL;
     if (s.n > 16 && memcmp(slot->name, s.p, s.n) != 0)
         return NULL;

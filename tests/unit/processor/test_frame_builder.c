@@ -34,15 +34,17 @@ static void end(void)
     frames_fini(&frames);
 }
 
-/* A resource or a scope {name}. */
+/* What ResourceLogs or ScopeLogs say beside their content: field 1, a message that begins {name}. */
 static struct slice header(char *to, const char *name)
 {
     size_t n = strlen(name);
 
     to[0] = 0x0a;
-    to[1] = (char)n;
-    memcpy(to + 2, name, n);
-    return slice_of(to, n + 2);
+    to[1] = (char)(n + 2);
+    to[2] = 0x0a;
+    to[3] = (char)n;
+    memcpy(to + 4, name, n);
+    return slice_of(to, n + 4);
 }
 
 static void choose(const char *resource, const char *scope)
