@@ -8,14 +8,19 @@ libconvert_a_SOURCES = \
 	processor/convert.c processor/convert.h \
 	processor/frame_builder.c processor/frame_builder.h \
 	processor/inflate.c processor/inflate.h \
+	processor/json_mp.c processor/json_mp.h \
 	processor/key_set.c processor/key_set.h \
 	processor/metadata.c processor/metadata.h \
 	processor/mp.c processor/mp.h \
+	processor/mp_encode.h \
+	processor/mp_write.c processor/mp_write.h \
 	processor/name_table.c processor/name_table.h \
 	processor/otlp_out.h \
 	processor/otlp_value.c processor/otlp_value.h \
 	processor/record.c processor/record.h \
 	processor/severity.c processor/severity.h \
+	processor/text.h \
+	processor/text_json.c \
 	processor/timestamp.c processor/timestamp.h \
 	processor/trace_context.c processor/trace_context.h
 

@@ -56,6 +56,12 @@ static inline void bytes_put_be32(uint8_t *p, uint32_t v)
     memcpy(p, &v, sizeof(v));
 }
 
+static inline void bytes_put_be64(uint8_t *p, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(p, &v, sizeof(v));
+}
+
 static inline void bytes_put_le32(uint8_t *p, uint32_t v)
 {
     v = htole32(v);
