@@ -6,6 +6,8 @@
 #define OUTBOX_HIGH_BYTES (64u << 10)
 #define OUTBOX_LOW_BYTES (16u << 10)
 
+#define ACK_BYTES (sizeof("{'ack':}") + FORWARD_FRAME_ID_BYTES)
+
 static void note_sent(struct connection *c, const struct outbox_mark *mark)
 {
     if (!mark->is_ack)
@@ -67,10 +69,24 @@ void answers_flush(struct connection *c)
     connection_watch(c);
 }
 
+/* {"ack": id} in the client's language; the id as it came. */
+static struct slice make_ack(const struct connection *c, struct slice id, uint8_t ack[ACK_BYTES])
+{
+    static const struct slice msgpack = SLICE_LITERAL("\x81\xa3"
+                                                      "ack");
+    static const struct slice json = SLICE_LITERAL("{\"ack\":");
+    struct slice head = c->json ? json : msgpack;
+
+    memcpy(ack, head.p, head.n);
+    memcpy(ack + head.n, id.p, id.n);
+    if (c->json)
+        ack[head.n + id.n] = '}';
+    return slice_of(ack, head.n + id.n + (c->json ? 1 : 0));
+}
+
 void connection_answer(struct connection *c, const struct producer_verdict *verdict)
 {
-    static const uint8_t head[] = {0x81, 0xa3, 'a', 'c', 'k'};
-    uint8_t ack[sizeof(head) + FORWARD_FRAME_ID_BYTES];
+    uint8_t ack[ACK_BYTES];
     struct outbox_mark mark = {
         .is_ack = true, .lane = (uint8_t)verdict->lane, .serial = verdict->owner.serial};
 
@@ -80,8 +96,6 @@ void connection_answer(struct connection *c, const struct producer_verdict *verd
         connection_fail(c, METRIC_PROTOCOL_ERRORS, "a chunk was refused");
         return;
     }
-    memcpy(ack, head, sizeof(head));
-    memcpy(ack + sizeof(head), verdict->id.p, verdict->id.n);
-    if (answers_send(c, slice_of(ack, sizeof(head) + verdict->id.n), &mark))
+    if (answers_send(c, make_ack(c, verdict->id, ack), &mark))
         after_answer(c);
 }

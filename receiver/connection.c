@@ -264,16 +264,32 @@ static void consume_own(struct connection *c)
         space_consumed(c, done);
 }
 
-/* The first bytes of a connection tell a client of another protocol. True: closed. */
+/* By its first byte a connection is JSON for its whole life. False: no Fluent client, closed. */
+static bool begin_json(struct connection *c, uint8_t first)
+{
+    if (c->state == CONNECTION_GREETED) {
+        connection_fail(c, METRIC_HANDSHAKES_REFUSED,
+                        "JSON instead of the handshake, which only msgpack has");
+        return false;
+    }
+    if (first == '{') {
+        connection_fail(c, METRIC_PROTOCOL_ERRORS,
+                        "a JSON object on the forward port, where a message is an array");
+        return false;
+    }
+    c->json = true;
+    json_frame_init(&c->frame.json, c->intake->max_chunk);
+    return true;
+}
+
+/* The first bytes of a connection tell JSON and clients of other protocols. True: closed. */
 static bool is_foreign(struct connection *c, const uint8_t *p, size_t n)
 {
     switch (forward_frame_guess(p, n)) {
     case FORWARD_GUESS_MSGPACK:
         return false;
     case FORWARD_GUESS_JSON:
-        connection_fail(c, METRIC_PROTOCOL_ERRORS,
-                        "JSON on the forward port; msgpack is taken there");
-        return true;
+        return !begin_json(c, p[0]);
     case FORWARD_GUESS_HTTP:
         connection_fail(c, METRIC_PROTOCOL_ERRORS, "HTTP request on the forward port");
         return true;
@@ -531,7 +547,7 @@ int connection_open(struct intake *intake, int fd, const struct sockaddr_storage
     c->number = ++intake->numbers;
     c->heard_ns = intake->now_ns;
     snprintf(c->name, sizeof(c->name), "%s:%u", c->peer->text, port);
-    forward_frame_init(&c->frame, intake->max_chunk);
+    forward_frame_init(&c->frame.msgpack, intake->max_chunk);
     list_append(&intake->states[CONNECTION_OPENING], &c->in_state);
     connection_count(c, METRIC_CONNECTIONS_TOTAL, 1);
     r = begin(c);

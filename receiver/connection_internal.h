@@ -10,6 +10,7 @@
 
 #include "receiver/connection.h"
 #include "receiver/handshake.h"
+#include "receiver/json_frame.h"
 
 #define CONNECTION_NAME_BYTES (PEER_TEXT_BYTES + 8)
 
@@ -37,9 +38,13 @@ struct connection {
     bool ack_news;                      /* `acked` is ahead of `confirmed` */
     bool emptied;                       /* the last read left the socket empty */
     bool hung;                          /* epoll tells nothing more */
+    bool json;                          /* it speaks JSON */
     uint64_t acked[PRODUCER_LANES];     /* the highest serial whose ack was written whole */
     uint64_t confirmed[PRODUCER_LANES]; /* ... and surely arrived */
-    struct forward_frame frame;
+    union {
+        struct forward_frame msgpack;
+        struct json_frame json;
+    } frame;
     struct pool_buffer buffer; /* none where nothing is half received */
     size_t head, tail;         /* of the bytes in it; head is the present message's first */
     size_t size_hint;          /* bytes of the last message */

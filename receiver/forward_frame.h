@@ -55,11 +55,12 @@ struct forward_message {
     uint32_t signal;   /* option fluent_signal: 0 logs, 1 metrics, 2 traces */
     uint32_t declared; /* entries by the array's header or the option `size`: a hint */
     bool wants_ack;
+    bool json;               /* of json_frame: id, options and payload are JSON text */
     struct slice tag;        /* content */
     struct slice id;         /* option `chunk`, msgpack with its head; empty: no ack is wanted */
     struct slice options;    /* the option map, msgpack; empty: none */
     struct slice payload;    /* as struct ring_entry has it */
-    size_t bytes;            /* of the whole message */
+    size_t bytes;            /* of the whole message; BROKEN JSON: before the byte that is wrong */
     const char *reason;      /* of IGNORED (NULL: a keepalive), REFUSED, BROKEN and OVERSIZE */
     uint64_t declared_bytes; /* OVERSIZE: bytes that the message wants at least */
 };

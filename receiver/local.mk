@@ -15,6 +15,10 @@ libreceiver_a_SOURCES = \
 	receiver/forward_frame.h \
 	receiver/handshake.c \
 	receiver/handshake.h \
+	receiver/json_frame.c \
+	receiver/json_frame.h \
+	receiver/json_scan.c \
+	receiver/json_scan.h \
 	receiver/list.h \
 	receiver/listener.c \
 	receiver/listener.h \

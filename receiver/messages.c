@@ -160,6 +160,15 @@ static bool on_ignored(struct connection *c, const struct forward_message *messa
     return true;
 }
 
+static void on_broken(struct connection *c, const struct forward_message *message)
+{
+    if (message->json)
+        connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s (byte %zu)", message->reason,
+                        message->bytes + 1);
+    else
+        connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s", message->reason);
+}
+
 /* True: the message is done with. */
 static bool on_message(struct connection *c, enum forward_frame_result result,
                        const struct forward_message *message)
@@ -174,7 +183,7 @@ static bool on_message(struct connection *c, enum forward_frame_result result,
         on_oversize(c, message->declared_bytes);
         return false;
     default:
-        connection_fail(c, METRIC_PROTOCOL_ERRORS, "%s", message->reason);
+        on_broken(c, message);
         return false;
     }
 }
@@ -186,8 +195,25 @@ static bool takes_messages(const struct connection *c)
             c->state == CONNECTION_HALF_CLOSED);
 }
 
+/* The message in front in the connection's language. room: as json_frame_next has it. */
+static enum forward_frame_result next_message(struct connection *c, struct slice in, uint8_t *room,
+                                              struct forward_message *ret)
+{
+    return c->json ? json_frame_next(&c->frame.json, in.p, in.n, room, ret)
+                   : forward_frame_next(&c->frame.msgpack, in.p, in.n, ret);
+}
+
+static void end_message(struct connection *c)
+{
+    if (c->json)
+        json_frame_reset(&c->frame.json);
+    else
+        forward_frame_reset(&c->frame.msgpack);
+}
+
 size_t messages_consume(struct connection *c, const uint8_t *p, size_t n)
 {
+    uint8_t room[FORWARD_FRAME_TAG_BYTES];
     size_t done = 0;
 
     while (done < n && takes_messages(c)) {
@@ -202,10 +228,14 @@ size_t messages_consume(struct connection *c, const uint8_t *p, size_t n)
             done += ping;
             continue;
         }
-        result = forward_frame_next(&c->frame, p + done, n - done, &message);
+        if (c->json)
+            done += json_scan_space(p + done, n - done);
+        if (done == n)
+            break;
+        result = next_message(c, slice_of(p + done, n - done), room, &message);
         if (result == FORWARD_FRAME_MORE || !on_message(c, result, &message))
             break;
-        forward_frame_reset(&c->frame);
+        end_message(c);
         done += message.bytes;
         c->size_hint = message.bytes;
     }

@@ -92,7 +92,7 @@ struct producer_verdict {
     unsigned lane;
     uint32_t verdict; /* enum ring_verdict; untrusted: may be another value */
     struct pending_owner owner;
-    struct slice id; /* msgpack, to be echoed; borrowed until the next call */
+    struct slice id; /* as it came, to be echoed; borrowed until the next call */
 };
 
 /* The next verdict that an ack waits for, from any lane. False: none now. */

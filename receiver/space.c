@@ -125,7 +125,7 @@ static bool grow(struct connection *c)
 static size_t read_bytes(const struct connection *c, size_t room)
 {
     size_t have = c->tail - c->head;
-    size_t need = forward_frame_need(&c->frame);
+    size_t need = c->json ? 0 : forward_frame_need(&c->frame.msgpack);
     size_t n = room < CONNECTION_READ_BYTES ? room : CONNECTION_READ_BYTES;
 
     if (need > have + MOVE_BYTES && need - have + TAIL_BYTES < n)

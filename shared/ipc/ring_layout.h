@@ -88,7 +88,8 @@ enum ring_flag {
      * flag gets no verdict, so that it never waits for a free reply slot.
      */
     RING_WANTS_ACK = 1,
-    RING_JSON = 2,  /* the payload is JSON, not msgpack (it came on a JSON connection) */
+    /* Came on a JSON connection: id, options and payload are JSON text, the tag is plain text. */
+    RING_JSON = 2,
     RING_CLEAN = 4, /* RING_END: closed with nothing unsent, so every ack was confirmed */
 };
 
@@ -111,9 +112,9 @@ struct ring_entry {
     uint32_t signal;      /* fluent_signal: 0 logs, 1 metrics, 2 traces */
     uint32_t declared;    /* entries by the array header (forward) or option `size`; a hint */
     uint16_t peer_bytes;
-    uint16_t id_bytes; /* the id's msgpack bytes, header included */
+    uint16_t id_bytes; /* the id as it came: msgpack with its header, or JSON text */
     uint32_t tag_bytes;
-    uint32_t option_bytes; /* raw msgpack of the option map; 0: none */
+    uint32_t option_bytes; /* the option map as it came; 0: none */
     uint32_t payload_bytes;
     uint64_t pad; /* zero */
 };

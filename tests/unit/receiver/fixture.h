@@ -75,12 +75,13 @@ static inline void fixture_add(struct fixture *fixture, const char *line)
                      13);
 }
 
-/* Calls use() for each capture of the index. */
-static inline size_t fixture_each(void (*use)(const struct fixture *fixture, void *argument),
-                                  void *argument)
+/* Calls use() for each capture of an index. */
+static inline size_t fixture_each_of(const char *index,
+                                     void (*use)(const struct fixture *fixture, void *argument),
+                                     void *argument)
 {
     size_t n, streams = 0;
-    uint8_t *text = fixture_read("index", &n);
+    uint8_t *text = fixture_read(index, &n);
     FILE *file = fmemopen(text, n, "r");
     struct fixture fixture = {0};
     char line[256];
@@ -109,6 +110,13 @@ static inline size_t fixture_each(void (*use)(const struct fixture *fixture, voi
     fclose(file);
     free(text);
     return streams;
+}
+
+/* Those of clients that speak msgpack. */
+static inline size_t fixture_each(void (*use)(const struct fixture *fixture, void *argument),
+                                  void *argument)
+{
+    return fixture_each_of("index", use, argument);
 }
 
 /* A small generator with a seed, so that a failure can be run again. */

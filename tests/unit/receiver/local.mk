@@ -2,10 +2,16 @@
 # of them together.
 
 check_PROGRAMS += tests/unit/receiver/test_forward_frame
-tests_unit_receiver_test_forward_frame_SOURCES = tests/unit/receiver/test_forward_frame.c tests/unit/receiver/fixture.h
+tests_unit_receiver_test_forward_frame_SOURCES = tests/unit/receiver/test_forward_frame.c tests/unit/receiver/feed.h tests/unit/receiver/fixture.h
 tests_unit_receiver_test_forward_frame_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFIXTURES='"$(abs_srcdir)/tests/unit/receiver/fixtures"'
 tests_unit_receiver_test_forward_frame_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/receiver/test_json_frame
+tests_unit_receiver_test_json_frame_SOURCES = tests/unit/receiver/test_json_frame.c tests/unit/receiver/feed.h tests/unit/receiver/fixture.h
+tests_unit_receiver_test_json_frame_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DFIXTURES='"$(abs_srcdir)/tests/unit/receiver/fixtures"'
+tests_unit_receiver_test_json_frame_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/receiver/test_handshake
 tests_unit_receiver_test_handshake_SOURCES = tests/unit/receiver/test_handshake.c tests/unit/receiver/fixture.h
@@ -30,6 +36,11 @@ tests_unit_receiver_test_clients_LDADD = libreceiver.a libipc.a libbase.a $(CRYP
 EXTRA_DIST += \
 	tests/unit/receiver/fixtures/index \
 	tests/unit/receiver/fixtures/make_index.py \
+	tests/unit/receiver/fixtures/json/index \
+	tests/unit/receiver/fixtures/json/make_index.py \
+	tests/unit/receiver/fixtures/json/go-json-ack.bin \
+	tests/unit/receiver/fixtures/json/go-json.bin \
+	tests/unit/receiver/fixtures/json/made.bin \
 	tests/unit/receiver/fixtures/fcat-none.bin \
 	tests/unit/receiver/fixtures/fcat-old-time.bin \
 	tests/unit/receiver/fixtures/fd-ack.1.bin \

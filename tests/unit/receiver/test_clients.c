@@ -503,9 +503,27 @@ static void keys_tell_chunks_apart(void **state)
 
 /* ---- captures through the whole receiver ---- */
 
+/* {"ack": id} in the client's language. */
+static uint8_t *put_ack(uint8_t *p, const uint8_t *id, size_t n, bool json)
+{
+    if (json) {
+        memcpy(p, "{\"ack\":", 7);
+        memcpy(p + 7, id, n);
+        p[7 + n] = '}';
+        return p + 8 + n;
+    }
+    memcpy(p,
+           "\x81\xa3"
+           "ack",
+           5);
+    memcpy(p + 5, id, n);
+    return p + 5 + n;
+}
+
 static void send_capture(const struct fixture *fixture, void *argument)
 {
     struct rig *rig = argument;
+    bool json = strncmp(fixture->name, "json/", 5) == 0;
     size_t acks = 0;
     uint8_t *want, *got, *at;
     int fd;
@@ -528,13 +546,9 @@ static void send_capture(const struct fixture *fixture, void *argument)
         assert_int_equal(taken.entry.signal, m->signal);
         answer(rig, 0, &taken, RING_DURABLE);
         free(taken.payload);
+        assert_int_equal(taken.entry.flags & RING_JSON, json ? RING_JSON : 0);
         if (m->id_n > 0) {
-            memcpy(at,
-                   "\x81\xa3"
-                   "ack",
-                   5);
-            memcpy(at + 5, fixture->bytes + m->id_at, m->id_n);
-            at += 5 + m->id_n;
+            at = put_ack(at, fixture->bytes + m->id_at, m->id_n, json);
             acks++;
         }
     }
@@ -558,8 +572,136 @@ static void captures_arrive_and_are_answered(void **state)
     (void)state;
     rig_start(&rig, 1, "");
     fixture_each(send_capture, &rig);
+    fixture_each_of("json/index", send_capture, &rig);
     assert_int_equal(metric(&rig, METRIC_PROTOCOL_ERRORS), 0);
     assert_int_equal(metric(&rig, METRIC_ACKS_UNSENT), 0);
+    rig_stop(&rig);
+}
+
+/* ---- JSON ---- */
+
+static void say_text(struct rig *rig, int fd, const char *text)
+{
+    say(rig, fd, text, strlen(text));
+}
+
+static void hear_text(struct rig *rig, int fd, const char *text)
+{
+    char got[64];
+
+    hear(rig, fd, got, strlen(text));
+    assert_memory_equal(got, text, strlen(text));
+}
+
+static void json_documents_are_taken_and_answered(void **state)
+{
+    struct rig rig;
+    struct taken taken;
+    uint64_t before, memory;
+    int fd;
+
+    (void)state;
+    rig_start(&rig, 1, "");
+    fd = dial(&rig);
+    say_text(&rig, fd, "[\"a\\u002eb\",17,{\"k\":\"v\"},{\"chunk\":\"j\\u0031\"}]\n null\r\n");
+    taken = must_take(&rig);
+    assert_string_equal(taken.tag, "a.b");
+    assert_int_equal(taken.entry.carrier, RING_MESSAGE);
+    assert_int_equal(taken.entry.flags, RING_WANTS_ACK | RING_JSON);
+    assert_int_equal(taken.entry.id_bytes, 9);
+    assert_memory_equal(taken.id, "\"j\\u0031\"", 9);
+    assert_int_equal(taken.entry.payload_bytes, 12);
+    assert_memory_equal(taken.payload, "17,{\"k\":\"v\"}", 12);
+    assert_true(is_silent(&rig, fd));
+    answer(&rig, 0, &taken, RING_DURABLE);
+    free(taken.payload);
+    hear_text(&rig, fd, "{\"ack\":\"j\\u0031\"}");
+    /* What is no message is skipped, also an object; the connection goes on. */
+    say_text(&rig, fd, "{\"log\":1}[][1,2,3][\"t\",[],{\"chunk\":2}]");
+    must_store(&rig);
+    hear_text(&rig, fd, "{\"ack\":2}");
+    assert_int_equal(metric(&rig, METRIC_MESSAGES_IGNORED), 4); /* null among them */
+    /* White space is no half message: nothing is kept of it. */
+    before = metric(&rig, METRIC_BYTES_IN);
+    memory = metric(&rig, METRIC_RECEIVER_MEMORY_BYTES);
+    say_text(&rig, fd, " \n\n\t ");
+    TURN_UNTIL(&rig, metric(&rig, METRIC_BYTES_IN) == before + 5);
+    assert_int_equal(metric(&rig, METRIC_RECEIVER_MEMORY_BYTES), memory);
+    say_text(&rig, fd, "[\"t\",1,{}] oops");
+    TURN_UNTIL(&rig, is_closed(fd));
+    assert_int_equal(metric(&rig, METRIC_PROTOCOL_ERRORS), 1);
+    assert_int_equal(metric(&rig, METRIC_CHUNKS_IN), 3);
+    close(fd);
+    rig_stop(&rig);
+}
+
+/* A client that waits for an ack of what is refused is closed, as with msgpack. */
+static void json_that_cannot_be_answered_ends_the_connection(void **state)
+{
+    static const char *const texts[] = {
+        "{\"message\":\"a log\"}",
+        "[1,2,{},{\"chunk\":1}]",
+        "[\"t\",1,{},{\"chunk\":1}}",
+        "[\"t\",1,{},\"chunk\"]",
+    };
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, 1, "");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        int fd = dial(&rig);
+
+        say_text(&rig, fd, texts[i]);
+        TURN_UNTIL(&rig, is_closed(fd));
+        assert_int_equal(metric(&rig, METRIC_PROTOCOL_ERRORS), i + 1);
+        close(fd);
+    }
+    assert_int_equal(metric(&rig, METRIC_CHUNKS_IN), 0);
+    rig_stop(&rig);
+}
+
+static void json_above_the_limit_is_refused(void **state)
+{
+    struct rig rig;
+    char *text = malloc(MAX_CHUNK + 1);
+    int fd;
+
+    (void)state;
+    assert_non_null(text);
+    rig_start(&rig, 1, "");
+    fd = dial(&rig);
+    memset(text, 'x', MAX_CHUNK);
+    memcpy(text, "[\"t\",1,\"", 8);
+    memcpy(text + MAX_CHUNK - 14, "\",{\"chunk\":1}]", 14); /* just fits */
+    say(&rig, fd, text, MAX_CHUNK);
+    must_store(&rig);
+    hear_text(&rig, fd, "{\"ack\":1}");
+    memset(text + MAX_CHUNK - 14, 'x', 14);
+    say(&rig, fd, text, MAX_CHUNK - 1);
+    assert_true(is_silent(&rig, fd));
+    say(&rig, fd, "x", 1);
+    TURN_UNTIL(&rig, is_closed(fd));
+    assert_int_equal(metric(&rig, METRIC_MESSAGES_OVERSIZE), 1);
+    close(fd);
+    free(text);
+    rig_stop(&rig);
+}
+
+static void json_has_no_handshake(void **state)
+{
+    struct rig rig;
+    uint8_t helo[HANDSHAKE_HELO_BYTES];
+    int fd;
+
+    (void)state;
+    rig_start(&rig, 1, "sekret");
+    fd = dial(&rig);
+    hear(&rig, fd, helo, sizeof(helo));
+    say_text(&rig, fd, "[\"t\",1,{}]");
+    TURN_UNTIL(&rig, is_closed(fd));
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_REFUSED), 1);
+    assert_int_equal(metric(&rig, METRIC_CHUNKS_IN), 0);
+    close(fd);
     rig_stop(&rig);
 }
 
@@ -1303,6 +1445,10 @@ int main(void)
         cmocka_unit_test(a_half_closed_client_is_answered),
         cmocka_unit_test(keys_tell_chunks_apart),
         cmocka_unit_test(captures_arrive_and_are_answered),
+        cmocka_unit_test(json_documents_are_taken_and_answered),
+        cmocka_unit_test(json_that_cannot_be_answered_ends_the_connection),
+        cmocka_unit_test(json_above_the_limit_is_refused),
+        cmocka_unit_test(json_has_no_handshake),
         cmocka_unit_test(a_keyed_client_sends_behind_its_ping),
         cmocka_unit_test(a_wrong_key_is_told_and_takes_nothing),
         cmocka_unit_test(a_silent_client_is_sent_away),

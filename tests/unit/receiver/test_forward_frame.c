@@ -4,6 +4,7 @@
  */
 #include "receiver/forward_frame.h"
 
+#include "tests/unit/receiver/feed.h"
 #include "tests/unit/receiver/fixture.h"
 
 #define LIMIT (16u << 20)
@@ -45,35 +46,6 @@ static void expect_message(const struct forward_message *got, const struct fixtu
     expect_slice(got->id, fixture, want->id_at, want->id_n);
     expect_slice(got->options, fixture, want->option_at, want->option_n);
     expect_slice(got->payload, fixture, want->payload_at, want->payload_n);
-}
-
-/* Bytes of the present message, in memory of exactly their size, moved at every feed. */
-struct feed {
-    uint8_t *p;
-    size_t n;
-};
-
-static void feed_add(struct feed *feed, const uint8_t *p, size_t n)
-{
-    uint8_t *moved = malloc(feed->n + n > 0 ? feed->n + n : 1);
-
-    assert_non_null(moved);
-    if (feed->n > 0)
-        memcpy(moved, feed->p, feed->n);
-    memcpy(moved + feed->n, p, n);
-    free(feed->p);
-    feed->p = moved;
-    feed->n += n;
-}
-
-static void feed_drop(struct feed *feed, size_t n)
-{
-    struct feed rest = {0};
-
-    assert_true(n <= feed->n);
-    feed_add(&rest, feed->p + n, feed->n - n);
-    free(feed->p);
-    *feed = rest;
 }
 
 /* Frames the whole stream in pieces of at most `most` bytes. */
