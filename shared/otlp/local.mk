@@ -6,5 +6,6 @@ libotlp_a_SOURCES = \
 	shared/otlp/gzip_join.c shared/otlp/gzip_join.h \
 	shared/otlp/json_put.c shared/otlp/json_put.h \
 	shared/otlp/pb.h \
+	shared/otlp/record_cut.c shared/otlp/record_cut.h \
 	shared/otlp/transcode.c shared/otlp/transcode.h \
 	shared/otlp/utf8.c shared/otlp/utf8.h

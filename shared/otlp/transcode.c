@@ -299,12 +299,26 @@ static void put_text_member(struct transcoder *t, bool *first, const char *name,
     json_put_string(&t->put, s.bytes);
 }
 
+/* Of 32 bits: what is above them is dropped, as protobuf's readers do. */
 static void put_number_member(struct transcoder *t, bool *first, const char *name, struct single s)
 {
-    if (s.value == 0)
+    uint32_t value = (uint32_t)s.value;
+
+    if (value == 0)
         return;
     put_name(t, first, name);
-    json_put_u64(&t->put, (uint32_t)s.value);
+    json_put_u64(&t->put, value);
+}
+
+/* An enum is an int32: numbers that nobody has named yet pass, negative ones too. */
+static void put_enum_member(struct transcoder *t, bool *first, const char *name, struct single s)
+{
+    int32_t value = (int32_t)s.value;
+
+    if (value == 0)
+        return;
+    put_name(t, first, name);
+    json_put_i64(&t->put, value);
 }
 
 static void put_time_member(struct transcoder *t, bool *first, const char *name, struct single s)
@@ -332,22 +346,30 @@ struct repeated {
     int (*put_one)(struct transcoder *t, struct slice bytes);
 };
 
-static int put_array_member(struct transcoder *t, bool *first, struct slice message,
-                            const struct repeated *field)
+static int put_elements(struct transcoder *t, struct slice message, const struct repeated *field)
 {
     struct pb_reader reader = pb_reader_of(message);
     struct slice bytes;
-    bool first_element = true;
+    bool first = true;
     int r = 0;
+
+    while (r == 0 && next_repeated(&reader, field->number, &bytes)) {
+        if (!first)
+            json_put_literal(&t->put, ",");
+        first = false;
+        r = field->put_one(t, bytes);
+    }
+    return r;
+}
+
+static int put_array_member(struct transcoder *t, bool *first, struct slice message,
+                            const struct repeated *field)
+{
+    int r;
 
     put_name(t, first, field->name);
     json_put_literal(&t->put, "[");
-    while (r == 0 && next_repeated(&reader, field->number, &bytes)) {
-        if (!first_element)
-            json_put_literal(&t->put, ",");
-        first_element = false;
-        r = field->put_one(t, bytes);
-    }
+    r = put_elements(t, message, field);
     json_put_literal(&t->put, "]");
     return r;
 }
@@ -452,7 +474,7 @@ static int put_log_record(struct transcoder *t, struct slice bytes)
     json_put_literal(&t->put, "{");
     put_time_member(t, &first, "timeUnixNano", m.field[1]);
     put_time_member(t, &first, "observedTimeUnixNano", m.field[11]);
-    put_number_member(t, &first, "severityNumber", m.field[2]);
+    put_enum_member(t, &first, "severityNumber", m.field[2]);
     put_text_member(t, &first, "severityText", m.field[3]);
     if (m.field[5].present) {
         put_name(t, &first, "body");
@@ -510,20 +532,33 @@ static int put_resource_logs(struct transcoder *t, struct slice bytes)
     return put_holder(t, bytes, &holder);
 }
 
-int transcode_json(struct slice request, unsigned flags, struct buf *out, struct err *err)
+int transcode_json_elements(struct slice request, unsigned flags, struct buf *out, struct err *err)
 {
-    static const struct repeated resource_logs = {"resourceLogs", 1, put_resource_logs};
+    static const struct repeated resource_logs = {NULL, 1, put_resource_logs};
     struct transcoder t = {{out, 0}, request.p, flags, err};
     size_t before = out->n;
     struct message m;
-    bool first = true;
     int r = scan(&t, request, value_rows + 7, 1, &m);
 
-    json_put_literal(&t.put, "{");
     if (r == 0)
-        r = put_array_member(&t, &first, request, &resource_logs);
-    json_put_literal(&t.put, "}");
+        r = put_elements(&t, request, &resource_logs);
     if (r == 0 && t.put.error != 0)
+        r = err_set(err, ENOMEM, "no memory for the JSON of %zu bytes of OTLP", request.n);
+    if (r < 0)
+        out->n = before;
+    return r;
+}
+
+int transcode_json(struct slice request, unsigned flags, struct buf *out, struct err *err)
+{
+    struct json_put put = {out, 0};
+    size_t before = out->n;
+    int r;
+
+    json_put_literal(&put, TRANSCODE_JSON_HEAD);
+    r = transcode_json_elements(request, flags, out, err);
+    json_put_literal(&put, TRANSCODE_JSON_TAIL);
+    if (r == 0 && put.error != 0)
         r = err_set(err, ENOMEM, "no memory for the JSON of %zu bytes of OTLP", request.n);
     if (r < 0)
         out->n = before;

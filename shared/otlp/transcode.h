@@ -29,4 +29,13 @@
  */
 int transcode_json(struct slice request, unsigned flags, struct buf *out, struct err *err);
 
+/*
+ * The same for a request of several frames: TRANSCODE_JSON_HEAD, then the elements of each frame
+ * with a comma between two frames, then TRANSCODE_JSON_TAIL. Appends the elements of resourceLogs,
+ * commas between them; nothing where there are none. Returns as transcode_json.
+ */
+#define TRANSCODE_JSON_HEAD "{\"resourceLogs\":["
+#define TRANSCODE_JSON_TAIL "]}"
+int transcode_json_elements(struct slice request, unsigned flags, struct buf *out, struct err *err);
+
 #endif

@@ -17,3 +17,12 @@ check_PROGRAMS += tests/unit/otlp/test_transcode
 tests_unit_otlp_test_transcode_SOURCES = tests/unit/otlp/test_transcode.c
 tests_unit_otlp_test_transcode_CPPFLAGS = $(AM_CPPFLAGS) $(JSONC_CFLAGS)
 tests_unit_otlp_test_transcode_LDADD = $(JSONC_LIBS) $(UNIT_OTLP_LIBS)
+
+check_PROGRAMS += tests/unit/otlp/test_record_cut
+tests_unit_otlp_test_record_cut_SOURCES = tests/unit/otlp/test_record_cut.c
+tests_unit_otlp_test_record_cut_LDADD = $(UNIT_OTLP_LIBS)
+
+# What tests/e2e/test_transcode.py compares with Google's decoder.
+noinst_PROGRAMS += tests/unit/otlp/transcode-lines
+tests_unit_otlp_transcode_lines_SOURCES = tests/unit/otlp/transcode_lines.c
+tests_unit_otlp_transcode_lines_LDADD = libotlp.a libbase.a -lm

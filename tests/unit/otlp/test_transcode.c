@@ -234,6 +234,53 @@ static void order_and_unknown_fields(void **state)
         "\"schemaUrl\":\"v\"}],\"schemaUrl\":\"u\"}]}");
 }
 
+/* Numbers at the edges of their types. */
+static void numbers(void **state)
+{
+    (void)state;
+    check_record("10ffffffffffffffffff01", "\"severityNumber\":-1");
+    check_record("1080808080 f8ffffffff01", "\"severityNumber\":-2147483648");
+    check_record("10ffffffff07", "\"severityNumber\":2147483647");
+    check_record("10808080808001", ""); /* 2^35: nothing of it is in an int32 */
+    check_record("38ffffffff0f", "\"droppedAttributesCount\":4294967295");
+    check_record("38808080808001", "");
+    check_record("45ffffffff", "\"flags\":4294967295");
+    check_record("09ffffffffffffffff 590100000000000000",
+                 "\"timeUnixNano\":\"18446744073709551615\",\"observedTimeUnixNano\":\"1\"");
+    check_record("2a(1001 21000000000000f87f)", "\"body\":{\"doubleValue\":\"NaN\"}");
+    check_record("2a(10ffffffffffffffffff01)", "\"body\":{\"boolValue\":true}");
+}
+
+/* A request of several frames is made of their elements. */
+static void elements(void **state)
+{
+    struct buf one = bytes_of(example), out, whole, both;
+    struct err err;
+
+    (void)state;
+    buf_init(&out, 1 << 16);
+    buf_init(&whole, 1 << 16);
+    buf_init(&both, 1 << 16);
+    assert_int_equal(transcode_json_elements((struct slice){NULL, 0}, 0, &out, &err), 0);
+    assert_int_equal(out.n, 0);
+    assert_int_equal(buf_append(&out, TRANSCODE_JSON_HEAD, strlen(TRANSCODE_JSON_HEAD)), 0);
+    assert_int_equal(transcode_json_elements(buf_slice(&one), 0, &out, &err), 0);
+    assert_int_equal(buf_append(&out, ",", 1), 0);
+    assert_int_equal(transcode_json_elements(buf_slice(&one), 0, &out, &err), 0);
+    assert_int_equal(buf_append(&out, TRANSCODE_JSON_TAIL, strlen(TRANSCODE_JSON_TAIL)), 0);
+    assert_int_equal(buf_append(&both, one.p, one.n), 0);
+    assert_int_equal(buf_append(&both, one.p, one.n), 0);
+    assert_int_equal(transcode_json(buf_slice(&both), 0, &whole, &err), 0);
+    assert_int_equal(out.n, whole.n);
+    assert_memory_equal(out.p, whole.p, out.n);
+    assert_int_equal(transcode_json_elements(SLICE_LITERAL("\x0a"), 0, &out, &err), -EBADMSG);
+    assert_int_equal(out.n, whole.n);
+    buf_fini(&one);
+    buf_fini(&out);
+    buf_fini(&whole);
+    buf_fini(&both);
+}
+
 static void verbatim_trace_ids(void **state)
 {
     const char *with =
@@ -410,6 +457,8 @@ int main(void)
         cmocka_unit_test(containers),
         cmocka_unit_test(text),
         cmocka_unit_test(order_and_unknown_fields),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(elements),
         cmocka_unit_test(verbatim_trace_ids),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(depth),
