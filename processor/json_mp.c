@@ -1,11 +1,9 @@
 #include "processor/json_mp.h"
 
+#include "processor/json_decimal.h"
 #include "processor/mp_encode.h"
 
 #include <errno.h>
-#include <float.h>
-#include <math.h>
-#include <stdlib.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -14,9 +12,6 @@
 /* Room that a value has before it is written: any number, any head, a run of STEP bytes. */
 #define STEP 16
 #define ROOM (2 * STEP)
-
-/* Numbers with fraction or exponent and more characters than this stay text. */
-#define MAX_NUMBER 512
 
 struct level {
     size_t content; /* where the container's values begin in the buffer */
@@ -85,10 +80,21 @@ static inline bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-static inline const uint8_t *skip_white(const uint8_t *p, const uint8_t *end)
+static __attribute__((noinline)) const uint8_t *skip_all_white(const uint8_t *p, const uint8_t *end)
 {
     while (p < end && is_white(*p))
         p++;
+    return p;
+}
+
+/* Most often there is none, or one. */
+static inline const uint8_t *skip_white(const uint8_t *p, const uint8_t *end)
+{
+    if (p < end && *p <= ' ') {
+        p += is_white(*p);
+        if (p < end && *p <= ' ')
+            return skip_all_white(p, end);
+    }
     return p;
 }
 
@@ -210,44 +216,24 @@ static struct at put_unicode(struct reader *r, struct at at)
 }
 
 /* At a backslash. */
-static struct at put_escape(struct reader *r, struct at at)
+static inline struct at put_escape(struct reader *r, struct at at)
 {
-    uint8_t c;
+    static const uint8_t plain[UINT8_MAX + 1] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+    };
 
     if (r->end - at.in < 2)
         return fail(r, -EBADMSG, r->end, "the text ends inside a string");
-    switch (at.in[1]) {
-    case '"':
-    case '\\':
-    case '/':
-        c = at.in[1];
-        break;
-    case 'b':
-        c = '\b';
-        break;
-    case 'f':
-        c = '\f';
-        break;
-    case 'n':
-        c = '\n';
-        break;
-    case 'r':
-        c = '\r';
-        break;
-    case 't':
-        c = '\t';
-        break;
-    case 'u':
-        return put_unicode(r, at);
-    default:
-        return fail(r, -EBADMSG, at.in, "an escape that there is not");
-    }
-    *at.out++ = c;
+    if (plain[at.in[1]] == 0)
+        return at.in[1] == 'u' ? put_unicode(r, at)
+                               : fail(r, -EBADMSG, at.in, "an escape that there is not");
+    *at.out++ = plain[at.in[1]];
     at.in += 2;
     return at;
 }
 
-/* Behind the content, which begins two bytes behind `head`: writes the head, in the width it needs. */
+/* Behind the content, which begins two bytes behind `head`: writes the head, as wide as needed. */
 static struct at end_string(struct reader *r, struct at at, size_t head)
 {
     uint8_t *to;
@@ -334,58 +320,7 @@ static struct at put_number_text(struct reader *r, struct at at, const uint8_t *
     return at;
 }
 
-static struct at put_double(struct at at, double v, const uint8_t *end)
-{
-    at.out = mp_encode_float(at.out, v);
-    at.in = end;
-    return at;
-}
-
-/* What a number with fraction or exponent says: digits × 10^scale. */
-struct decimal {
-    uint64_t digits; /* the first 19 that count */
-    int64_t scale;
-    bool negative;
-    bool exact; /* there were no more digits */
-};
-
-/*
- * Digits up to 2^53 and powers of ten up to 10^22 are exact doubles, and so their product or
- * quotient is the nearest one (Clinger's fast path); most numbers in logs are such.
- */
-static bool small_decimal(const struct decimal *d, double *ret)
-{
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    double v;
-
-    if (FLT_EVAL_METHOD != 0 || !d->exact || d->digits > (uint64_t)1 << 53 || d->scale < -22 ||
-        d->scale > 22)
-        return false;
-    v = (double)d->digits;
-    v = d->scale < 0 ? v / powers[-d->scale] : v * powers[d->scale];
-    *ret = d->negative ? -v : v;
-    return true;
-}
-
-/* By the C library, which knows every case. Nobody sets a locale here: the point is a point. */
-static __attribute__((noinline)) struct at put_any_decimal(struct reader *r, struct at at,
-                                                           const uint8_t *end, bool is_zero)
-{
-    char text[MAX_NUMBER];
-    size_t n = (size_t)(end - at.in);
-    double v;
-
-    memcpy(text, at.in, n);
-    text[n] = '\0';
-    v = strtod(text, NULL);
-    if (isinf(v) || (v == 0 && !is_zero))
-        return put_number_text(r, at, end);
-    return put_double(at, v, end);
-}
-
-/* The exponent at p, behind the e. NULL where there is none. What is beyond 10^6 is as good as it. */
+/* The exponent at p, behind the e; NULL where there is none. Far ones are as good as 10^6. */
 static const uint8_t *read_exponent(const uint8_t *p, const uint8_t *end, int64_t *ret)
 {
     int64_t v = 0;
@@ -404,7 +339,7 @@ static const uint8_t *read_exponent(const uint8_t *p, const uint8_t *end, int64_
 
 /* At the point or the e at p, behind `integers` digits that are in d. */
 static __attribute__((noinline)) struct at put_fraction(struct reader *r, struct at at,
-                                                        const uint8_t *p, struct decimal d,
+                                                        const uint8_t *p, struct json_decimal d,
                                                         size_t integers)
 {
     size_t count = d.digits == 0 ? 0 : integers;
@@ -434,11 +369,11 @@ static __attribute__((noinline)) struct at put_fraction(struct reader *r, struct
             return fail(r, -EBADMSG, first, "a digit is expected in the exponent");
     }
     d.scale += exponent;
-    if (p - at.in >= MAX_NUMBER)
+    if (!json_decimal_double(&d, slice_of(at.in, (size_t)(p - at.in)), &v))
         return put_number_text(r, at, p);
-    if (small_decimal(&d, &v))
-        return put_double(at, v, p);
-    return put_any_decimal(r, at, p, d.exact && d.digits == 0);
+    at.out = mp_encode_float(at.out, v);
+    at.in = p;
+    return at;
 }
 
 /* Twenty digits and more: the last ones of 64 bits, or text. */
@@ -476,7 +411,7 @@ static struct at put_number(struct reader *r, struct at at)
     if (n > 1 && *first == '0')
         return fail(r, -EBADMSG, first, "a number begins with 0");
     if (p < r->end && (*p == '.' || (*p | 0x20) == 'e')) {
-        struct decimal d = {.digits = v, .negative = negative, .exact = n <= 19};
+        struct json_decimal d = {.digits = v, .negative = negative, .exact = n <= 19};
 
         return put_fraction(r, at, p, d, n);
     }

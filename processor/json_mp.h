@@ -8,11 +8,12 @@
  *     fractions,                                            objects  map; duplicate keys stay (what
  *     exponents float64                                     becomes of them is record.c's matter)
  *
- * -0 and numbers with fraction or exponent are floats; one beyond the doubles' range is a str, so
- * that nothing of it is lost. A lone surrogate escape becomes U+FFFD; \u0000 stays a NUL byte. Bytes
- * in strings that are no UTF-8 are taken as they are (the converter sanitises text); control
- * characters below 0x20 in strings are errors by the RFC, but loggers write tabs: taken as they are
- * with JSON_LAX, an error without it.
+ * -0 and numbers with fraction or exponent are floats; one beyond the doubles' range (one that would
+ * become infinite, or 0 without being it) or longer than JSON_MAX_DECIMAL is a str, so that nothing
+ * of it is lost. A lone surrogate escape becomes U+FFFD; \u0000 stays a NUL byte. Bytes in strings
+ * that are no UTF-8 are taken as they are (the converter sanitises text); control characters below
+ * 0x20 in strings are errors by the RFC, but loggers write tabs: taken as they are with JSON_LAX, an
+ * error without it.
  */
 #ifndef PROCESSOR_JSON_MP_H
 #define PROCESSOR_JSON_MP_H
@@ -21,6 +22,10 @@
 
 /* Values within values; beyond, the text is refused (-E2BIG). */
 #define JSON_MAX_DEPTH 512
+
+/* Characters of a number with fraction or exponent that is made a float: the C library has cases in
+ * which it needs every one of them. */
+#define JSON_MAX_DECIMAL 511
 
 enum json_flags {
     JSON_LAX = 1, /* control characters in strings are taken */
@@ -36,9 +41,9 @@ struct json_error {
 
 /*
  * Reads one value at *in and moves *in behind it (white space before it is skipped). Returns 0;
- * -EBADMSG where it is no JSON or ends early; -E2BIG above JSON_MAX_DEPTH; -ENOMEM for the output.
- * On an error *in is as it was, ret_error (which may be NULL) says where, and what was written is
- * taken back.
+ * -EBADMSG where it is no JSON or ends early; -E2BIG above JSON_MAX_DEPTH and for 4 GiB of text;
+ * -ENOMEM for the output (w->failed is set then). On an error *in is as it was, ret_error (which may
+ * be NULL) says where, and what was written is taken back.
  */
 int json_mp_value(struct slice *in, unsigned flags, struct mp_writer *w,
                   struct json_error *ret_error);

@@ -8,6 +8,7 @@ libconvert_a_SOURCES = \
 	processor/convert.c processor/convert.h \
 	processor/frame_builder.c processor/frame_builder.h \
 	processor/inflate.c processor/inflate.h \
+	processor/json_decimal.c processor/json_decimal.h \
 	processor/json_mp.c processor/json_mp.h \
 	processor/key_set.c processor/key_set.h \
 	processor/metadata.c processor/metadata.h \

@@ -61,6 +61,36 @@ tests_unit_processor_test_mp_SOURCES = \
 	tests/unit/processor/test_mp.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_mp_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_json_mp
+tests_unit_processor_test_json_mp_SOURCES = \
+	tests/unit/processor/test_json_mp.c \
+	tests/unit/processor/mp_say.c tests/unit/processor/mp_say.h $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_json_mp_LDADD = $(UNIT_PROCESSOR_LIBS)
+
+check_PROGRAMS += tests/unit/processor/test_mp_write
+tests_unit_processor_test_mp_write_SOURCES = \
+	tests/unit/processor/test_mp_write.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_mp_write_LDADD = $(UNIT_PROCESSOR_LIBS)
+
+check_PROGRAMS += tests/unit/processor/test_text_json
+tests_unit_processor_test_text_json_SOURCES = \
+	tests/unit/processor/test_text_json.c \
+	tests/unit/processor/mp_say.c tests/unit/processor/mp_say.h $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_text_json_LDADD = $(UNIT_PROCESSOR_LIBS)
+
+check_PROGRAMS += tests/unit/processor/test_text
+tests_unit_processor_test_text_SOURCES = \
+	tests/unit/processor/test_text.c tests/unit/processor/text_check.h $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_text_LDADD = $(UNIT_PROCESSOR_LIBS)
+EXTRA_DIST += \
+	tests/unit/processor/golden/text.txt \
+	tests/unit/processor/golden/text_bracket.txt \
+	tests/unit/processor/golden/text_cri.txt \
+	tests/unit/processor/golden/text_klog.txt \
+	tests/unit/processor/golden/text_logfmt.txt \
+	tests/unit/processor/golden/text_plain.txt \
+	tests/unit/processor/golden/text_syslog.txt
+
 # With the simulation's disk, clock and sync thread.
 check_PROGRAMS += tests/unit/processor/test_lane
 tests_unit_processor_test_lane_SOURCES = \
