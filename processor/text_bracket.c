@@ -203,6 +203,9 @@ static bool take_basic(struct scan *s, struct head *h)
     static const char *const levels[] = {"DEBUG:", "INFO:", "WARNING:", "ERROR:", "CRITICAL:"};
     const uint8_t *from = s->p;
 
+    /* Most words that begin as these do go on in small letters. */
+    if (scan_left(s) < 2 || from[1] < 'A' || from[1] > 'Z')
+        return false;
     for (size_t i = 0; s->p == from && i < sizeof(levels) / sizeof(*levels); i++)
         scan_literal(s, levels[i]);
     if (s->p == from || !scan_at_class(s, SCAN_FIRST))

@@ -56,12 +56,13 @@ static bool take_level(struct scan s, struct slice *ret)
     if (s.p == s.end)
         return false;
     if (in_brackets || *s.p == ':') {
-        if (!scan_is_level(*ret, SCAN_LEVEL_MARKED_FRONT) || (in_brackets && !scan_take(&s, ']')))
+        if ((in_brackets && !scan_take(&s, ']')) || !scan_is_level(*ret, SCAN_LEVEL_MARKED_FRONT))
             return false;
         scan_take(&s, ':');
         return says_more(&s);
     }
-    return (*s.p == ' ' || *s.p == '\t') && scan_is_level(*ret, SCAN_LEVEL_FRONT) && says_more(&s);
+    return ret->n > 1 && (ret->p[1] & 0x20) == 0 && (*s.p == ' ' || *s.p == '\t') &&
+           scan_is_level(*ret, SCAN_LEVEL_FRONT) && says_more(&s);
 }
 
 /* ---- correlation fields ---- */

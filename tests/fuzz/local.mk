@@ -7,5 +7,6 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_json_frame.c \
 	tests/fuzz/fuzz_options.c \
 	tests/fuzz/fuzz_recovery.c \
+	tests/fuzz/fuzz_text.c \
 	tests/fuzz/fuzz_transcode.c \
 	tests/fuzz/run
