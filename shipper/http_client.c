@@ -14,8 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* More of an answer is not read: no server has that much to say. */
+/*
+ * More of an answer is not kept: no server has that much to say. Up to the limit that OTLP
+ * recommends it is read all the same, so that the connection stays usable.
+ */
 #define ANSWER_BYTES (64u << 10)
+#define ANSWER_MAX_BYTES (4u << 20)
 #define CONNECT_TIMEOUT_MS 10000u
 /* libcurl sends a body below 64 KiB together with the headers, if it has it in one piece. */
 #define SMALL_BODY_BYTES (60u << 10)
@@ -33,6 +37,7 @@ struct call {
     size_t piece, offset; /* what libcurl takes next */
     struct buf small;     /* the whole body, where it is small */
     struct buf answer;
+    uint64_t answered; /* bytes of the answer's body that came */
     char failure[CURL_ERROR_SIZE];
 };
 
@@ -47,7 +52,7 @@ struct http_client {
     char host[256];            /* without brackets */
     unsigned port;
     char peer[280];
-    char *dataset, *user_agent;
+    char *dataset, *user_agent, *content_type;
     struct secret bearer;
     uint64_t generation; /* counts bearers */
     char *resolve;       /* "host:port:addresses" for libcurl; NULL: none yet */
@@ -90,7 +95,7 @@ static int make_headers(struct call *call, const char *encoding)
 {
     struct http_client *client = call->client;
     struct curl_slist *headers = NULL;
-    int r = add_header(&headers, "Content-Type: ", "application/x-protobuf");
+    int r = add_header(&headers, "Content-Type: ", client->content_type);
 
     /* libcurl would wait a second for a "100 Continue" that few servers send. */
     if (r == 0)
@@ -178,7 +183,9 @@ static size_t on_write(char *p, size_t size, size_t count, void *userdata)
     size_t n = size * count;
     size_t room = ANSWER_BYTES - call->answer.n;
 
-    /* What is too much is read and dropped, so that the connection stays usable. */
+    call->answered += n;
+    if (call->answered > ANSWER_MAX_BYTES)
+        return 0;
     if (buf_append(&call->answer, p, n < room ? n : room) < 0)
         return 0;
     return n;
@@ -307,8 +314,11 @@ static int on_timer(CURLM *multi, long timeout_ms, void *userdata)
 
 /* ---- answers ---- */
 
-static enum http_outcome outcome_of(CURLcode code)
+/* The status of an answer that is too long was there before it: it is an answer. */
+static enum http_outcome outcome_of(const struct call *call, CURLcode code)
 {
+    if (code == CURLE_WRITE_ERROR && call->answered > ANSWER_MAX_BYTES)
+        return HTTP_ANSWERED;
     switch (code) {
     case CURLE_OK:
         return HTTP_ANSWERED;
@@ -338,7 +348,7 @@ static struct slice header_value(CURL *easy, const char *name)
 static void call_done(struct call *call, CURLcode code)
 {
     struct http_client *client = call->client;
-    struct http_result result = {.outcome = outcome_of(code)};
+    struct http_result result = {.outcome = outcome_of(call, code)};
     char *content_type = NULL;
     long status = 0;
 
@@ -431,6 +441,7 @@ int http_client_post(struct http_client *client, unsigned index, const struct ht
     if (r < 0)
         return err_errno(err, -r, "cannot prepare a request");
     call->answer.n = 0;
+    call->answered = 0;
     call->failure[0] = '\0';
     code = curl_multi_add_handle(client->multi, call->easy);
     if (code != CURLM_OK)
@@ -589,12 +600,13 @@ int http_client_new(sd_event *event, const struct http_config *config,
     client->resolve_generation = 1;
     client->dataset = strdup(config->dataset != NULL ? config->dataset : "");
     client->user_agent = strdup(config->user_agent);
+    client->content_type = strdup(config->content_type);
     r = parse_url(client, config->url, err);
     if (r < 0) {
         http_client_free(&client);
         return r;
     }
-    if (client->dataset == NULL || client->user_agent == NULL)
+    if (client->dataset == NULL || client->user_agent == NULL || client->content_type == NULL)
         r = -ENOMEM;
     if (r == 0 && config->bearer.n > 0)
         r = secret_set(&client->bearer, config->bearer);
@@ -635,6 +647,7 @@ void http_client_free(struct http_client **client)
     secret_fini(&c->bearer);
     free(c->dataset);
     free(c->user_agent);
+    free(c->content_type);
     free(c->resolve);
     free(c);
     curl_global_cleanup();

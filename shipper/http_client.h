@@ -9,8 +9,9 @@
  *     ... on_done(me, call, &result)
  *
  * Names are resolved beforehand (resolver.h); until there is an address, the client is not ready,
- * and says so when it is, or why it is not. Redirects are not followed, proxies not used, at most
- * 64 KiB of an answer read. The bearer token is sent and never shown; its copies here are wiped
+ * and says so when it is, or why it is not. Redirects are not followed, proxies not used. Of an
+ * answer the first 64 KiB are kept, and 4 MiB read: a longer one is cut off, and counts by its status.
+ * The bearer token is sent and never shown; its copies here are wiped
  * (those that libcurl makes for a request cannot be).
  *
  * Ownership: the client owns its easy handles and connections. A body is borrowed until on_done.
@@ -32,6 +33,7 @@ struct http_config {
     const char *url;
     const char *ca_file;
     const char *user_agent;
+    const char *content_type;
     const char *dataset;
     struct slice bearer;
     uint64_t timeout_ms; /* of one request, all of it */

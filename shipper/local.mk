@@ -3,11 +3,14 @@ noinst_LIBRARIES += libshipper.a
 libshipper_a_SOURCES = \
 	shipper/parcel.c shipper/parcel.h \
 	shipper/file_target.c shipper/file_target.h \
+	shipper/frame_quarantine.c shipper/frame_quarantine.h \
 	shipper/http_client.c shipper/http_client.h \
 	shipper/lane_removal.c shipper/lane_removal.h \
 	shipper/output.c shipper/output.h \
 	shipper/output_file.c \
 	shipper/output_http.c \
+	shipper/recode.c shipper/recode.h \
+	shipper/request.c shipper/request.h \
 	shipper/resolver.c shipper/resolver.h \
 	shipper/retention.c shipper/retention.h \
 	shipper/retry.c shipper/retry.h \

@@ -2,11 +2,10 @@
 #include "shared/otlp/frame_codec.h"
 #include "shared/otlp/transcode.h"
 #include "shipper/file_target.h"
+#include "shipper/frame_quarantine.h"
 #include "shipper/output.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /*
@@ -116,35 +115,6 @@ static int check_target(struct output_file *file, struct err *err)
 
 /* ---- frames to lines ---- */
 
-/* Keeps a frame that cannot be read. Its bytes had the right checksum: it was made wrongly. */
-static int quarantine_frame(struct output_file *file, const struct parcel_frame *frame,
-                            struct slice bytes, const char *why, struct err *err)
-{
-    const struct cursor_position end = frame->end;
-    struct disk *disk = file->quarantine;
-    char name[80];
-    int fd, r;
-
-    snprintf(name, sizeof(name), "frame-%02u-before-%llu-%u.codec%u", file->parcel.lane,
-             (unsigned long long)end.sequence, end.frame, frame->info.codec);
-    fd = disk->ops->open(disk, name, DISK_CREATE);
-    if (fd < 0)
-        return err_errno(err, -fd, "cannot make quarantine/%s", name);
-    r = disk->ops->truncate(disk, fd, 0);
-    if (r == 0)
-        r = disk->ops->pwrite(disk, fd, bytes.p, bytes.n, 0);
-    if (r == 0)
-        r = disk->ops->datasync(disk, fd);
-    if (r == 0)
-        r = disk->ops->sync_folder(disk);
-    disk->ops->close(disk, fd);
-    if (r < 0)
-        return err_errno(err, -r, "cannot write quarantine/%s", name);
-    log_error("%s: a frame (records: %u) cannot be read (%s); it is kept in quarantine/%s",
-              file->output.ops->name, frame->info.records, why, name);
-    return 0;
-}
-
 /* Appends the frame's line to file->lines. 1: it went to quarantine instead. */
 static int frame_line(struct output_file *file, uint32_t index, struct err *err)
 {
@@ -160,7 +130,8 @@ static int frame_line(struct output_file *file, uint32_t index, struct err *err)
     if (r == 0)
         r = buf_append(&file->lines, "\n", 1);
     if (r == -EBADMSG) {
-        r = quarantine_frame(file, frame, payload, why.text, err);
+        r = frame_quarantine(file->quarantine, file->output.ops->name, &file->parcel, index,
+                             why.text, err);
         return r < 0 ? r : 1;
     }
     return r < 0 ? err_errno(err, -r, "cannot make lines") : 0;
@@ -327,17 +298,6 @@ static bool is_idle(const struct output *output)
 
 /* ---- opening and closing ---- */
 
-static int open_quarantine(struct output_file *file, struct err *err)
-{
-    char path[PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/quarantine",
-                     options_string(file->output.env.options, OPT_DATA_DIR));
-
-    if (n < 0 || (size_t)n >= sizeof(path))
-        return err_errno(err, ENAMETOOLONG, "data_dir");
-    return disk_posix_open(path, true, &file->quarantine, err);
-}
-
 static int open_file(struct output *output, struct err *err)
 {
     struct output_file *file = file_of(output);
@@ -351,7 +311,7 @@ static int open_file(struct output *output, struct err *err)
     buf_init(&file->lines, SIZE_MAX / 2);
     if (options_is(options, OPT_RECORD_TRACE_ID, "verbatim"))
         file->transcode_flags = TRANSCODE_VERBATIM_TRACE_ID;
-    r = open_quarantine(file, err);
+    r = frame_quarantine_open(options, &file->quarantine, err);
     if (r == 0)
         r = frame_codec_new(&file->codec, err);
     if (r < 0)

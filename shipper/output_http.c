@@ -1,9 +1,10 @@
 #include "shared/base/clock.h"
 #include "shared/otlp/frame_codec.h"
-#include "shared/otlp/gzip_join.h"
+#include "shared/otlp/transcode.h"
+#include "shipper/frame_quarantine.h"
 #include "shipper/http_client.h"
 #include "shipper/output.h"
-#include "shipper/split.h"
+#include "shipper/request.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@
 
 /*
  * OTLP/HTTP: a number of slots, each with one parcel. A slot's parcel goes out as one request, or,
- * when the server refuses it, in several (split.h); the slot is free again when all its frames are
- * delivered.
+ * when the server refuses it, in several (request.h); the slot is free again when all its frames
+ * are delivered.
  *
  *     FREE ──fill──▶ WAITING ──post──▶ FLYING ──all done──▶ FREE
  *                      ▲  ▲               │
@@ -37,16 +38,11 @@ enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_FLYING, SLOT_RESTING };
 
 struct slot {
     enum slot_state state;
-    struct parcel parcel;
-    struct split split;
-    uint8_t *frame_states; /* for split */
-    uint32_t frame_capacity;
+    struct request request;
     uint64_t sent_ns;
     uint64_t bytes_sent;
     uint64_t until_ns; /* SLOT_RESTING */
     unsigned refusals; /* since the last success */
-    uint8_t head[GZIP_JOIN_HEADER_BYTES];
-    uint8_t tail[GZIP_JOIN_TRAILER_BYTES];
 };
 
 struct output_http {
@@ -54,6 +50,8 @@ struct output_http {
     struct http_client *client;
     sd_event_source *timer; /* the next try, or a rest's end */
     uint64_t max_request;   /* plain bytes; less than the option after a 413 */
+    uint64_t growth_16;     /* sixteenths of a frame's plain bytes that it is in a body: JSON */
+    struct request_env env; /* owns what it names, but for the output */
     unsigned in_flight;
     bool connect_failed; /* since the last answer of the resolver */
     uint64_t asked_ns;   /* when better addresses were last asked for */
@@ -73,18 +71,8 @@ static void pump(struct output *output);
 
 static int slot_begin(struct slot *slot)
 {
-    uint32_t count = slot->parcel.count;
-
-    if (count > slot->frame_capacity) {
-        uint8_t *states = realloc(slot->frame_states, slot->parcel.capacity);
-
-        if (states == NULL)
-            return -ENOMEM;
-        slot->frame_states = states;
-        slot->frame_capacity = slot->parcel.capacity;
-    }
-    split_init(&slot->split, slot->frame_states, count);
-    (void)split_next(&slot->split);
+    if (request_begin(&slot->request) < 0)
+        return -ENOMEM;
     slot->state = SLOT_WAITING;
     slot->refusals = 0;
     return 0;
@@ -95,9 +83,10 @@ static void end_refusal(struct output_http *http)
 {
     for (unsigned i = 0; i < http->slot_count; i++) {
         const struct slot *slot = &http->slots[i];
+        const struct split *split = &slot->request.split;
 
-        for (uint32_t k = 0; slot->state != SLOT_FREE && k < slot->split.count; k++)
-            if (slot->frame_states[k] == SPLIT_REFUSED)
+        for (uint32_t k = 0; slot->state != SLOT_FREE && k < split->count; k++)
+            if (split->states[k] == SPLIT_REFUSED)
                 return;
     }
     if (http->refused)
@@ -114,7 +103,7 @@ static void slot_rest(struct output_http *http, struct slot *slot)
 /* After a run was accepted or refused. */
 static void slot_advance(struct output_http *http, struct slot *slot)
 {
-    switch (split_next(&slot->split)) {
+    switch (split_next(&slot->request.split)) {
     case SPLIT_SEND:
         slot->state = SLOT_WAITING;
         break;
@@ -123,8 +112,8 @@ static void slot_advance(struct output_http *http, struct slot *slot)
         break;
     case SPLIT_FINISHED:
         slot->state = SLOT_FREE;
-        source_finished(http->output.source, &slot->parcel);
-        parcel_reset(&slot->parcel, 0, (struct cursor_position){0});
+        source_finished(http->output.source, &slot->request.parcel);
+        parcel_reset(&slot->request.parcel, 0, (struct cursor_position){0});
         end_refusal(http);
         break;
     }
@@ -137,38 +126,10 @@ static void end_rests(struct output_http *http, uint64_t now)
 
         if (slot->state != SLOT_RESTING || now < slot->until_ns)
             continue;
-        if (split_next(&slot->split) == SPLIT_REST)
-            split_again(&slot->split);
+        if (split_next(&slot->request.split) == SPLIT_REST)
+            split_again(&slot->request.split);
         slot_advance(http, slot);
     }
-}
-
-/* The body of the slot's present run, in pieces. */
-static void make_body(struct slot *slot, struct http_body *ret_body)
-{
-    const struct split *split = &slot->split;
-    struct slice bytes = parcel_bytes(&slot->parcel, split->first, split->end);
-    struct gzip_join join;
-
-    memset(ret_body, 0, sizeof(*ret_body));
-    ret_body->pieces[1] = bytes;
-    switch (slot->parcel.frames[split->first].info.codec) {
-    case FRAME_GZIP:
-        gzip_join_begin(&join, slot->head);
-        for (uint32_t i = split->first; i < split->end; i++)
-            gzip_join_add(&join, &slot->parcel.frames[i].info);
-        gzip_join_end(&join, slot->tail);
-        ret_body->pieces[0] = slice_of(slot->head, sizeof(slot->head));
-        ret_body->pieces[2] = slice_of(slot->tail, sizeof(slot->tail));
-        ret_body->encoding = "gzip";
-        break;
-    case FRAME_ZSTD:
-        ret_body->encoding = "zstd";
-        break;
-    default:
-        break;
-    }
-    slot->bytes_sent = ret_body->pieces[0].n + bytes.n + ret_body->pieces[2].n;
 }
 
 static void set_in_flight(struct output_http *http, unsigned count)
@@ -177,19 +138,62 @@ static void set_in_flight(struct output_http *http, unsigned count)
     status_set(http->output.env.status, METRIC_REQUESTS_IN_FLIGHT, count);
 }
 
+static size_t body_bytes(const struct http_body *body)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < HTTP_BODY_PIECES; i++)
+        bytes += body->pieces[i].n;
+    return bytes;
+}
+
+/* How much of the journal makes a request of the wanted size; small ones say little about it. */
+static void learn_growth(struct output_http *http, const struct slot *slot)
+{
+    const struct request *request = &slot->request;
+    uint64_t plain = parcel_plain_bytes(&request->parcel, request->split.first, request->split.end);
+
+    if (plain >= LEAST_REQUEST_BYTES && plain != request->plain_bytes)
+        http->growth_16 = request->plain_bytes * 16 / plain + 1;
+}
+
+/* 0: sent; 1: the slot has nothing to send now; -errno. */
+static int try_post(struct output_http *http, struct slot *slot, struct err *err)
+{
+    unsigned call = (unsigned)(slot - http->slots);
+    struct http_body body;
+    int r = REQUEST_CHANGED;
+
+    while (r == REQUEST_CHANGED && slot->state == SLOT_WAITING) {
+        (void)split_next(&slot->request.split);
+        r = request_fit(&slot->request, &http->env, http->max_request, err);
+        if (r == REQUEST_CHANGED)
+            slot_advance(http, slot);
+    }
+    if (r != REQUEST_READY)
+        return r;
+    learn_growth(http, slot);
+    request_body(&slot->request, &http->env, &body);
+    slot->bytes_sent = body_bytes(&body);
+    return http_client_post(http->client, call, &body, err);
+}
+
+/* False: it cannot be done now. True without a request: there was none to make. */
 static bool slot_post(struct output_http *http, struct slot *slot)
 {
-    struct http_body body;
     struct err err = {0};
+    int r;
 
-    make_body(slot, &body);
     slot->sent_ns = clock_monotonic_ns();
-    if (http_client_post(http->client, (unsigned)(slot - http->slots), &body, &err) < 0) {
+    r = try_post(http, slot, &err);
+    if (r < 0) {
         struct output_failure failure = {VERDICT_RETRY, err.text, slot->sent_ns, 0};
 
         output_failed(&http->output, &failure);
         return false;
     }
+    if (r > 0)
+        return true;
     slot->state = SLOT_FLYING;
     retry_sent(&http->output.retry);
     set_in_flight(http, http->in_flight + 1);
@@ -202,17 +206,18 @@ static bool slot_post(struct output_http *http, struct slot *slot)
 static void on_success(struct output_http *http, struct slot *slot, const struct verdict *verdict)
 {
     struct output *output = &http->output;
-    struct split *split = &slot->split;
+    struct split *split = &slot->request.split;
 
     if (verdict->rejected > 0 || verdict->has_words) {
         if (log_limit_pass(&output->partial_limit, clock_monotonic_ns(), 10 * NS_PER_S))
-            log_warn("%s: the server took a request and rejected %llu of its %llu records: %s",
-                     output->ops->name, (unsigned long long)verdict->rejected,
-                     (unsigned long long)parcel_records(&slot->parcel, split->first, split->end),
-                     verdict->words);
+            log_warn(
+                "%s: the server took a request and rejected %llu of its %llu records: %s",
+                output->ops->name, (unsigned long long)verdict->rejected,
+                (unsigned long long)parcel_records(&slot->request.parcel, split->first, split->end),
+                verdict->words);
     }
     status_add(output->env.status, METRIC_BYTES_OUT, slot->bytes_sent);
-    output_delivered(output, &slot->parcel, split->first, split->end,
+    output_delivered(output, &slot->request.parcel, split->first, split->end,
                      (struct output_missing){.rejected = verdict->rejected});
     output_succeeded(output, slot->sent_ns);
     slot->refusals = 0;
@@ -222,11 +227,9 @@ static void on_success(struct output_http *http, struct slot *slot, const struct
 
 static void make_requests_smaller(struct output_http *http, const struct slot *slot)
 {
-    uint64_t plain = 0;
+    uint64_t plain = slot->request.plain_bytes / 2;
 
-    for (uint32_t i = slot->split.first; i < slot->split.end; i++)
-        plain += slot->parcel.frames[i].info.plain_bytes;
-    plain = plain / 2 > LEAST_REQUEST_BYTES ? plain / 2 : LEAST_REQUEST_BYTES;
+    plain = plain > LEAST_REQUEST_BYTES ? plain : LEAST_REQUEST_BYTES;
     if (plain >= http->max_request)
         return;
     http->max_request = plain;
@@ -242,7 +245,9 @@ static void on_refused(struct output_http *http, struct slot *slot, const struct
     output_succeeded(output, slot->sent_ns); /* it answers: others may go on */
     if (verdict->too_large)
         make_requests_smaller(http, slot);
-    if (split_refuse(&slot->split, verdict->too_large)) {
+    if (verdict->too_large && request_halve(&slot->request, &http->env)) {
+        log_debug("%s: a frame is halved: %s", output->ops->name, verdict->words);
+    } else if (split_refuse(&slot->request.split, verdict->too_large)) {
         snprintf(output->words, sizeof(output->words), "%s", verdict->words);
         snprintf(output->trouble, sizeof(output->trouble),
                  "the server refuses a frame of records: %.180s", verdict->words);
@@ -377,12 +382,13 @@ static struct slot *next_slot(struct output_http *http)
     if (slot != NULL)
         return slot;
     slot = find_slot(http, SLOT_FREE);
-    if (slot == NULL || !output_fill(&http->output, http->max_request, &slot->parcel))
+    if (slot == NULL || !output_fill(&http->output, http->max_request * 16 / http->growth_16,
+                                     &slot->request.parcel))
         return NULL;
     if (slot_begin(slot) < 0) {
         /* Out of memory for a few bytes per frame: hopeless, and safe. The supervisor starts us
          * again, and the cursor has not moved. */
-        log_panic("no memory for a request of %u frames", slot->parcel.count);
+        log_panic("no memory for a request of %u frames", slot->request.parcel.count);
     }
     return slot;
 }
@@ -456,6 +462,27 @@ static bool is_idle(const struct output *output)
 
 /* ---- opening and closing ---- */
 
+static bool is_json(const struct options *options)
+{
+    return options_is(options, OPT_OTLP_ENCODING, "json");
+}
+
+static int open_env(struct output_http *http, struct err *err)
+{
+    const struct options *options = http->output.env.options;
+    const char *compression = options_string(options, OPT_OTLP_COMPRESSION);
+    struct recode_form form = {.json = is_json(options)};
+    int r;
+
+    form.any_codec = frame_codec_parse(compression, &form.codec) < 0; /* auto */
+    if (options_is(options, OPT_RECORD_TRACE_ID, "verbatim"))
+        form.transcode_flags = TRANSCODE_VERBATIM_TRACE_ID;
+    http->growth_16 = form.json ? 32 : 16;
+    http->env.output = &http->output;
+    r = recode_new(&form, &http->env.recode, err);
+    return r < 0 ? r : frame_quarantine_open(options, &http->env.quarantine, err);
+}
+
 static int open_http(struct output *output, struct err *err)
 {
     const struct options *options = output->env.options;
@@ -464,6 +491,7 @@ static int open_http(struct output *output, struct err *err)
         .url = options_string(options, OPT_OTLP_ENDPOINT),
         .ca_file = options_string(options, OPT_OTLP_CA_FILE),
         .user_agent = "OTel-OTLP-Exporter-Sluice/" SLUICE_VERSION,
+        .content_type = is_json(options) ? "application/json" : "application/x-protobuf",
         .dataset = options_string(options, OPT_OTLP_DATASET),
         .bearer = output->env.api_key,
         .timeout_ms = options_time_ms(options, OPT_OTLP_TIMEOUT),
@@ -478,7 +506,10 @@ static int open_http(struct output *output, struct err *err)
         return err_errno(err, ENOMEM, "cannot prepare requests");
     http->slot_count = config.calls;
     for (unsigned i = 0; i < http->slot_count; i++)
-        parcel_init(&http->slots[i].parcel);
+        request_init(&http->slots[i].request);
+    r = open_env(http, err);
+    if (r < 0)
+        return r;
     r = sd_event_add_time(output->env.event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX,
                           OUTPUT_TIMER_ACCURACY_US, on_timer, http);
     if (r < 0)
@@ -492,7 +523,8 @@ static int start_http(struct output *output, struct err *err)
     struct output_http *http = http_of(output);
 
     set_in_flight(http, 0);
-    log_info("%s: delivering to %s", output->ops->name, http_client_peer(http->client));
+    log_info("%s: delivering to %s%s", output->ops->name, http_client_peer(http->client),
+             is_json(output->env.options) ? " as JSON" : "");
     return http_client_start(http->client, err);
 }
 
@@ -512,7 +544,8 @@ static void trim_http(struct output *output)
 
     for (unsigned i = 0; i < http->slot_count; i++)
         if (http->slots[i].state == SLOT_FREE)
-            parcel_trim(&http->slots[i].parcel);
+            request_trim(&http->slots[i].request);
+    recode_trim(http->env.recode);
 }
 
 static void close_http(struct output *output)
@@ -521,10 +554,10 @@ static void close_http(struct output *output)
 
     http_client_free(&http->client);
     sd_event_source_disable_unref(http->timer);
-    for (unsigned i = 0; i < http->slot_count; i++) {
-        parcel_fini(&http->slots[i].parcel);
-        free(http->slots[i].frame_states);
-    }
+    for (unsigned i = 0; i < http->slot_count; i++)
+        request_fini(&http->slots[i].request);
+    recode_free(&http->env.recode);
+    disk_free(&http->env.quarantine);
     free(http->slots);
     http->slots = NULL;
     http->slot_count = 0;

@@ -100,9 +100,46 @@ static int next_frame(struct lane *lane, struct err *err)
     return r;
 }
 
-static struct cursor_position frame_start(const struct journal_frame *frame)
+/* Where the part of the frame that is not done begins. */
+static struct cursor_position frame_start(const struct lane *lane)
 {
-    return (struct cursor_position){frame->sequence, frame->index, 0};
+    const struct journal_frame *frame = &lane->frame;
+    struct cursor_position start = {frame->sequence, frame->index, 0};
+
+    return cursor_compare(start, lane->at) < 0 ? lane->at : start;
+}
+
+/* Whether a position lies behind the frame's first record, and not behind its last. */
+static bool is_inside(const struct journal_frame *frame, struct cursor_position position)
+{
+    return position.sequence == frame->sequence && position.frame == frame->index &&
+           position.record > 0;
+}
+
+/*
+ * Adds the part of the lane's frame that is not done: all of it, but where an output has been
+ * stopped with a frame half delivered.
+ */
+static int add_frame(struct lane *lane, struct parcel *parcel)
+{
+    const struct journal_frame *frame = &lane->frame;
+    uint32_t first = is_inside(frame, lane->at) ? lane->at.record : 0;
+    uint32_t end = frame->records;
+    int r = 0;
+
+    if (is_inside(frame, lane->limit) && lane->limit.record < end)
+        end = lane->limit.record;
+    if (first < end)
+        r = parcel_add_part(parcel, frame, first, end);
+    if (r < 0)
+        return r;
+    if (end < frame->records) {
+        lane->at = lane->limit; /* and the frame stays, for what is behind the piece */
+    } else {
+        lane->at = parcel_after(frame);
+        lane->has_frame = false;
+    }
+    return 0;
 }
 
 /*
@@ -161,7 +198,7 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct par
         return r;
     parcel_reset(parcel, index, lane->at);
     while ((r = next_frame(lane, err)) > 0) {
-        if (cursor_compare(frame_start(&lane->frame), lane->limit) >= 0) {
+        if (cursor_compare(frame_start(lane), lane->limit) >= 0) {
             if (parcel->count > 0)
                 break;
             r = pass_piece(lane, err);
@@ -172,11 +209,9 @@ static int lane_fill(struct lane *lane, unsigned index, uint64_t max, struct par
         }
         if (!fits(parcel, &lane->frame, max))
             break;
-        r = parcel_add(parcel, &lane->frame);
+        r = add_frame(lane, parcel);
         if (r < 0)
             break;
-        lane->at = parcel_after(&lane->frame);
-        lane->has_frame = false;
     }
     if (parcel->count > 0)
         return 1; /* an error shows at the next call */

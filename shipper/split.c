@@ -55,6 +55,26 @@ bool split_refuse(struct split *split, bool too_large)
     return false;
 }
 
+void split_shorten(struct split *split, uint32_t end)
+{
+    if (end > split->first && end < split->end)
+        split->end = end;
+}
+
+void split_drop(struct split *split)
+{
+    split->first = split->end = 0;
+}
+
+void split_cut(struct split *split, uint8_t *states, uint32_t index, uint32_t parts)
+{
+    split->states = states;
+    memmove(states + index + parts, states + index + 1, split->count - index - 1);
+    memset(states + index, SPLIT_WAITING, parts);
+    split->count += parts - 1;
+    split_drop(split);
+}
+
 void split_again(struct split *split)
 {
     for (uint32_t i = 0; i < split->count; i++)

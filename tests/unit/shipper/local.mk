@@ -11,6 +11,10 @@ check_PROGRAMS += tests/unit/shipper/test_split
 tests_unit_shipper_test_split_SOURCES = tests/unit/shipper/test_split.c
 tests_unit_shipper_test_split_LDADD = libshipper.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/shipper/test_recode
+tests_unit_shipper_test_recode_SOURCES = tests/unit/shipper/test_recode.c
+tests_unit_shipper_test_recode_LDADD = $(LIBS_SHIPPER) $(CMOCKA_LIBS)
+
 # Whole outputs, over real lanes in a temporary folder.
 SHIPPER_FIXTURE = tests/unit/shipper/fixture.c tests/unit/shipper/fixture.h
 

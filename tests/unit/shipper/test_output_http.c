@@ -20,7 +20,7 @@ struct world {
     struct test_server *server;
     struct output *output;
     /* what the deciders below keep */
-    unsigned bad_serial, limit, refusals;
+    unsigned bad_serial, limit, refusals, largest;
     bool mended;
     char head[4096];
 };
@@ -643,6 +643,292 @@ static void test_nothing_to_send_after_a_failure(void **state)
     world_free(w);
 }
 
+/* ---- other forms than the journal's ---- */
+
+static struct test_answer note_size(void *context, const struct test_request *request)
+{
+    struct world *w = context;
+
+    if (request->plain.n > w->largest)
+        w->largest = (unsigned)request->plain.n;
+    return accept_all(context, request);
+}
+
+static const char *const words[] = {"none", "gzip", "zstd"};
+
+static void check_head(struct world *w, bool json, unsigned codec)
+{
+    char line[64];
+
+    snprintf(line, sizeof(line), "\r\nContent-Type: %s\r\n",
+             json ? "application/json" : "application/x-protobuf");
+    assert_non_null(strstr(w->head, line));
+    if (codec == FRAME_NONE) {
+        assert_null(strstr(w->head, "Content-Encoding"));
+        return;
+    }
+    snprintf(line, sizeof(line), "\r\nContent-Encoding: %s\r\n", words[codec]);
+    assert_non_null(strstr(w->head, line));
+}
+
+/* Each encoding and compression, of frames of each codec; the limit holds for what is sent. */
+static void test_every_form(void **state)
+{
+    (void)state;
+    for (unsigned form = 0; form < 2 * 4 * FRAME_CODECS; form++) {
+        bool json = form % 2 == 1;
+        unsigned from = form / 2 % FRAME_CODECS, to = form / 2 / FRAME_CODECS;
+        struct world *w = world_new(note_size);
+
+        fixture_set(w->fixture, OPT_OTLP_ENCODING, json ? "json" : "protobuf");
+        fixture_set(w->fixture, OPT_OTLP_COMPRESSION, to < FRAME_CODECS ? words[to] : "auto");
+        fixture_set(w->fixture, OPT_OTLP_MAX_REQUEST, "65536");
+        fixture_set_codec(w->fixture, from);
+        fixture_commit(w->fixture, 0, 20, 30);
+        fixture_commit(w->fixture, 1, 1, 6000); /* 108,000 bytes, more of JSON: cut */
+        fixture_commit(w->fixture, 1, 40, 2);
+        world_open(w);
+        fixture_run_idle(w->fixture, w->output);
+        check_counts(w, 1, 1);
+        check_all_passed(w);
+        check_head(w, json, to < FRAME_CODECS ? to : from);
+        assert_in_range(w->largest, 30000, 65536);
+        assert_true(metric(w, METRIC_FRAMES_RECODED) > 0);
+        output_trim(w->output);
+        world_free(w);
+    }
+}
+
+/* What goes out as it is in the journal is never touched. */
+static void test_normal_path_recodes_nothing(void **state)
+{
+    struct world *w = world_new(note_size);
+
+    (void)state;
+    fixture_set(w->fixture, OPT_OTLP_COMPRESSION, "gzip");
+    for (unsigned i = 0; i < 10; i++)
+        fixture_commit(w->fixture, 0, 5, 100);
+    world_open(w);
+    fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    assert_int_equal(metric(w, METRIC_FRAMES_RECODED), 0);
+    world_free(w);
+}
+
+/* The journal's codec was changed on the way: all requests have the one that is asked for. */
+static void test_mixed_codecs_become_one(void **state)
+{
+    struct world *w = world_new(accept_all);
+
+    (void)state;
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+    fixture_set(w->fixture, OPT_OTLP_COMPRESSION, "zstd");
+    world_open(w);
+    for (unsigned codec = 0; codec < FRAME_CODECS; codec++) {
+        fixture_set_codec(w->fixture, codec);
+        fixture_commit(w->fixture, 0, 3, 5);
+        fixture_run_idle(w->fixture, w->output);
+        check_head(w, false, FRAME_ZSTD);
+    }
+    check_counts(w, 1, 1);
+    assert_int_equal(metric(w, METRIC_FRAMES_RECODED), 6);
+    world_free(w);
+}
+
+static void set_json(struct world *w, bool json)
+{
+    fixture_set(w->fixture, OPT_OTLP_ENCODING, json ? "json" : "protobuf");
+}
+
+/* 413 below the size of a single frame: it is cut by its records until they fit. */
+static void test_too_large_frames_are_cut(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct world *w = world_new(refuse_large);
+
+        set_json(w, json);
+        w->limit = 5000;
+        fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+        fixture_commit(w->fixture, 0, 2, 1000);
+        fixture_commit(w->fixture, 0, 1, 3);
+        world_open(w);
+        fixture_run_idle(w->fixture, w->output);
+        check_counts(w, 1, 1);
+        check_all_passed(w);
+        assert_true(w->refusals > 2);
+        assert_int_equal(metric(w, METRIC_RECORDS_DELIVERED), 2003);
+        assert_int_equal(cursor_records(source_cursor(w->output->source, 0)), 2003);
+        world_free(w);
+    }
+}
+
+static struct test_answer unavailable_or_bad(void *context, const struct test_request *request)
+{
+    struct world *w = context;
+
+    if (request->number % 3 == 0)
+        return (struct test_answer){.status = 503};
+    if (request->number % 3 == 1 && !w->mended)
+        return refuse_bad(context, request);
+    return ok();
+}
+
+/* Retried and halved as ever, with bodies that are made anew. */
+static void test_failures_in_json(void **state)
+{
+    struct world *w = world_new(unavailable_or_bad);
+
+    (void)state;
+    set_json(w, true);
+    w->bad_serial = 77;
+    for (unsigned i = 0; i < 10; i++)
+        fixture_commit(w->fixture, i % FIXTURE_LANES, 3, 10);
+    world_open(w);
+    while (metric(w, METRIC_RECORDS_DELIVERED) < fixture_committed(w->fixture))
+        fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    check_all_passed(w);
+    world_free(w);
+}
+
+/* Nothing is heard about what holds record 5500, in the middle of a frame that is cut. */
+static struct test_answer hang_in_the_middle(void *context, const struct test_request *request)
+{
+    struct world *w = context;
+
+    return (struct test_answer){.status = 200,
+                                .cut = request->has[5500] && !w->mended ? CUT_HANG : CUT_NOT};
+}
+
+static bool waits_for_the_middle(void *context)
+{
+    struct world *w = context;
+    unsigned counts[FIXTURE_RECORDS];
+
+    test_server_counts(w->server, counts);
+    return counts[5500] > 0;
+}
+
+/* Killed with a frame half delivered: what was delivered of it does not come again. */
+static void test_restart_inside_a_frame(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct world *w = world_new(hang_in_the_middle);
+        unsigned counts[FIXTURE_RECORDS], twice = 0;
+
+        set_json(w, json);
+        fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+        fixture_set(w->fixture, OPT_OTLP_MAX_REQUEST, "65536");
+        fixture_commit(w->fixture, 0, 1, 8000);
+        world_open(w);
+        fixture_run(w->fixture, w->output, waits_for_the_middle, w);
+        output_close(&w->output);
+
+        w->mended = true;
+        world_open(w);
+        fixture_run_idle(w->fixture, w->output);
+        test_server_counts(w->server, counts);
+        for (unsigned i = 0; i < 8000; i++) {
+            assert_in_range(counts[i], 1, 2);
+            twice += counts[i] == 2;
+        }
+        assert_int_equal(counts[5500], 2); /* it was in the request without an answer */
+        assert_in_range(twice, 1, 3000);
+        check_all_passed(w);
+        assert_int_equal(cursor_records(source_cursor(w->output->source, 0)), 8000);
+        world_free(w);
+    }
+}
+
+/* A frame that is no OTLP at all cannot become JSON: it is kept, and holds up no other. */
+static void test_unreadable_frame_is_kept(void **state)
+{
+    struct world *w = world_new(accept_all);
+    static const char garbage[] = "\x0a\xff\xff\xff\xff garbage";
+    char path[160];
+
+    (void)state;
+    set_json(w, true);
+    fixture_set_codec(w->fixture, FRAME_NONE);
+    fixture_commit(w->fixture, 0, 2, 10);
+    fixture_commit_plain(w->fixture, 0, slice_of(garbage, sizeof(garbage) - 1));
+    fixture_commit(w->fixture, 0, 2, 10);
+    fixture_commit_plain(w->fixture, 1, slice_of(garbage, sizeof(garbage) - 1));
+    world_open(w);
+    fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    check_all_passed(w);
+    assert_int_equal(metric(w, METRIC_RECORDS_QUARANTINED), 2);
+    assert_int_equal(metric(w, METRIC_RECORDS_DELIVERED), 40);
+    snprintf(path, sizeof(path), "%s/quarantine/frame-00-before-3-0.codec0",
+             fixture_folder(w->fixture));
+    assert_int_equal(access(path, R_OK), 0);
+    snprintf(path, sizeof(path), "%s/quarantine/frame-01-before-2-0.codec0",
+             fixture_folder(w->fixture));
+    assert_int_equal(access(path, R_OK), 0);
+    world_free(w);
+}
+
+/* A frame without a record would be an empty request. */
+static void test_empty_frame_is_not_sent(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct world *w = world_new(accept_all);
+
+        set_json(w, json);
+        fixture_commit_plain(w->fixture, 0, slice_of("", 0));
+        fixture_commit_plain(w->fixture, 1, slice_of("", 0));
+        fixture_commit(w->fixture, 1, 1, 10);
+        world_open(w);
+        fixture_run_idle(w->fixture, w->output);
+        check_counts(w, 1, 1);
+        check_all_passed(w);
+        assert_int_equal(test_server_requests(w->server), 1);
+        world_free(w);
+    }
+}
+
+static struct test_answer talk_for_ever(void *context, const struct test_request *request)
+{
+    static const char partial[] = "{\"partialSuccess\":{\"rejectedLogRecords\":\"4\"}}";
+    struct world *w = context;
+
+    if (request->number == 0)
+        return (struct test_answer){.status = 503, .endless = (size_t)1 << 40};
+    if (request->number == 1)
+        return (struct test_answer){.status = 200,
+                                    .headers = "Content-Type: application/json\r\n",
+                                    .endless = (size_t)1 << 40};
+    w->mended = true;
+    return (struct test_answer){.status = 202,
+                                .headers = "Content-Type: application/json\r\n",
+                                .body = slice_of(partial, sizeof(partial) - 1)};
+}
+
+/* An answer without end is cut off, and counts by its status. */
+static void test_endless_answers(void **state)
+{
+    struct world *w = world_new(talk_for_ever);
+
+    (void)state;
+    fixture_set(w->fixture, OPT_OTLP_REQUESTS, "1");
+    fixture_set(w->fixture, OPT_OTLP_TIMEOUT, "60s"); /* not what ends it */
+    fixture_commit(w->fixture, 0, 1, 10);
+    world_open(w);
+    fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    assert_int_equal(test_server_requests(w->server), 2);
+    fixture_commit(w->fixture, 0, 1, 10);
+    fixture_run_idle(w->fixture, w->output);
+    check_counts(w, 1, 1);
+    assert_true(w->mended);
+    assert_int_equal(metric(w, METRIC_RECORDS_REJECTED), 4);
+    world_free(w);
+}
+
 static void test_bad_url(void **state)
 {
     static const char *const bad[] = {"ftp://host/", "http://", "not a url at all"};
@@ -687,6 +973,15 @@ int main(void)
         cmocka_unit_test(test_name_is_resolved),
         cmocka_unit_test(test_unknown_name),
         cmocka_unit_test(test_nothing_to_send_after_a_failure),
+        cmocka_unit_test(test_every_form),
+        cmocka_unit_test(test_normal_path_recodes_nothing),
+        cmocka_unit_test(test_mixed_codecs_become_one),
+        cmocka_unit_test(test_too_large_frames_are_cut),
+        cmocka_unit_test(test_failures_in_json),
+        cmocka_unit_test(test_restart_inside_a_frame),
+        cmocka_unit_test(test_unreadable_frame_is_kept),
+        cmocka_unit_test(test_empty_frame_is_not_sent),
+        cmocka_unit_test(test_endless_answers),
         cmocka_unit_test(test_bad_url),
     };
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #define CONNECTIONS 64
 #define HEAD_BYTES 8192
@@ -73,6 +74,19 @@ static uint8_t *gunzip(const uint8_t *p, size_t n, size_t *ret_n)
     return plain;
 }
 
+/* zstd frames, one or several. */
+static uint8_t *unzstd(const uint8_t *p, size_t n, size_t *ret_n)
+{
+    size_t cap = 64 << 20;
+    uint8_t *plain = malloc(cap);
+
+    *ret_n = ZSTD_decompress(plain, cap, p, n);
+    if (!ZSTD_isError(*ret_n))
+        return plain;
+    free(plain);
+    return NULL;
+}
+
 static bool read_more(int fd, uint8_t *p, size_t n)
 {
     while (n > 0) {
@@ -100,17 +114,51 @@ static bool read_head(int fd, char *head)
     return false;
 }
 
+static void send_endless(int fd, size_t bytes)
+{
+    static const uint8_t nothing[1 << 16];
+
+    while (bytes > 0) {
+        size_t n = bytes < sizeof(nothing) ? bytes : sizeof(nothing);
+
+        if (send(fd, nothing, n, MSG_NOSIGNAL) != (ssize_t)n)
+            return;
+        bytes -= n;
+    }
+}
+
 static void send_answer(int fd, const struct test_answer *answer)
 {
     char text[1024];
     int n =
         snprintf(text, sizeof(text), "HTTP/1.1 %u Whatever\r\nContent-Length: %zu\r\n%s\r\n%.*s",
-                 answer->status, answer->body.n, answer->headers != NULL ? answer->headers : "",
-                 (int)answer->body.n, (const char *)answer->body.p);
+                 answer->status, answer->body.n + answer->endless,
+                 answer->headers != NULL ? answer->headers : "", (int)answer->body.n,
+                 (const char *)answer->body.p);
 
     if (answer->cut == CUT_HALF)
         n /= 2;
-    (void)!write(fd, text, (size_t)n);
+    (void)!send(fd, text, (size_t)n, MSG_NOSIGNAL);
+    send_endless(fd, answer->endless);
+}
+
+/* Why the body is not what its headers say; NULL: it is. */
+static const char *judge(const char *head, const char *encoding, struct slice plain)
+{
+    static const char begin[] = "{\"resourceLogs\":[{";
+    char type[128];
+    bool is_json = plain.n > sizeof(begin) && memcmp(plain.p, begin, sizeof(begin) - 1) == 0;
+
+    header(head, "Content-Type", type, sizeof(type));
+    if (plain.p == NULL)
+        return "the body is not exactly one gzip member, or not zstd frames";
+    if (encoding[0] != '\0' && strcmp(encoding, "gzip") != 0 && strcmp(encoding, "zstd") != 0)
+        return "an unknown Content-Encoding";
+    if (strcmp(type, "application/json") != 0 && strcmp(type, "application/x-protobuf") != 0)
+        return "an unknown Content-Type";
+    if (is_json != (strcmp(type, "application/json") == 0))
+        return "the body is not what Content-Type says";
+    return plain.n > 0 ? NULL : "an empty request";
 }
 
 /* Judges, counts and answers one request. False: the connection ends. */
@@ -122,6 +170,7 @@ static bool serve(struct connection *connection, const char *head, const uint8_t
     struct test_answer answer;
     char encoding[128];
     uint8_t *plain = NULL;
+    const char *wrong;
     bool go_on;
 
     header(head, "Content-Encoding", encoding, sizeof(encoding));
@@ -130,11 +179,15 @@ static bool serve(struct connection *connection, const char *head, const uint8_t
     if (strcmp(encoding, "gzip") == 0) {
         plain = gunzip(body, n, &n);
         request->plain = slice_of(plain, n);
+    } else if (strcmp(encoding, "zstd") == 0) {
+        plain = unzstd(body, n, &n);
+        request->plain = slice_of(plain, n);
     }
+    wrong = judge(head, encoding, request->plain);
     pthread_mutex_lock(&server->lock);
-    if (request->plain.p == NULL)
-        violate(server, "the body is not exactly one gzip member");
-    else
+    if (wrong != NULL)
+        violate(server, wrong);
+    if (request->plain.p != NULL)
         fixture_count(request->plain, counts);
     for (size_t i = 0; i < FIXTURE_RECORDS; i++) {
         request->has[i] = counts[i] > 0;

@@ -1,6 +1,7 @@
 /*
  * test_server: a small OTLP/HTTP server in threads of the test: it reads whole requests, checks
- * that a gzip body is exactly one member, counts the records it has taken, and answers as told.
+ * that a gzip body is exactly one member, a zstd body frames and nothing else, and that the body is
+ * what Content-Type says, counts the records it has taken, and answers as told.
  */
 #ifndef TESTS_UNIT_SHIPPER_TEST_SERVER_H
 #define TESTS_UNIT_SHIPPER_TEST_SERVER_H
@@ -21,6 +22,7 @@ struct test_answer {
     unsigned status;
     const char *headers; /* each with its line end; or NULL */
     struct slice body;
+    size_t endless; /* so many bytes of nothing behind the body, as far as the client takes them */
     enum test_cut cut;
 };
 

@@ -314,6 +314,73 @@ static void test_forgotten_pieces_come_again(void **state)
         assert_in_range(counts[i], 1, 2);
 }
 
+/* Marks the records [from, to) of the lane's first frame as delivered, as a cut frame's part is. */
+static void mark_records(struct world *w, uint32_t from, uint32_t to)
+{
+    struct cursor *cursor = source_cursor(w->source, 0);
+    struct cursor_range range = {{1, 0, from}, {1, 0, to}}, forgotten;
+
+    assert_false(cursor_mark(cursor, &range, to - from, &forgotten));
+    assert_int_equal(cursor_write(cursor, NULL), 0);
+}
+
+/* Some records of a frame were delivered before it died: only the others come again. */
+static void test_a_frame_half_delivered(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        uint32_t first, end;
+    } wanted[] = {{0, 20}, {30, 60}, {70, 100}};
+
+    fixture_commit(w->fixture, 0, 2, 100);
+    mark_records(w, 20, 30);
+    mark_records(w, 60, 70);
+    reopen(w);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct parcel_frame *frame;
+
+        assert_int_equal(fill(w, LARGE), 1);
+        frame = &w->parcel.frames[0];
+        assert_int_equal(w->parcel.count, i == 2 ? 2 : 1); /* and then the next frame */
+        assert_int_equal(frame->first, wanted[i].first);
+        assert_int_equal(frame->info.records, wanted[i].end - wanted[i].first);
+        assert_int_equal(frame->held, 100);
+        assert_int_equal(frame->start.record, wanted[i].first);
+        if (i < 2)
+            assert_int_equal(frame->end.record, wanted[i].end);
+        assert_int_equal(w->parcel.from.record, wanted[i].first);
+        done(w);
+    }
+    assert_int_equal(fill(w, LARGE), 0);
+    assert_int_equal(ranges(w, 0)->count, 0);
+    assert_int_equal(ranges(w, 0)->done.sequence, 2);
+    assert_int_equal(source_lag(w->source), 0);
+    assert_int_equal(cursor_records(source_cursor(w->source, 0)), 200);
+}
+
+/* The prefix ends inside a frame; and at a record that the frame does not have. */
+static void test_a_prefix_inside_a_frame(void **state)
+{
+    struct world *w = *state;
+
+    fixture_commit(w->fixture, 0, 1, 100);
+    fixture_commit(w->fixture, 0, 1, 100);
+    mark_records(w, 0, 40);
+    reopen(w);
+    assert_int_equal(fill(w, LARGE), 1);
+    assert_int_equal(w->parcel.count, 2);
+    assert_int_equal(w->parcel.frames[0].first, 40);
+    assert_int_equal(w->parcel.frames[1].first, 0);
+    assert_int_equal(w->parcel.records, 160);
+    mark_records(w, 0, 500);
+    reopen(w);
+    assert_int_equal(fill(w, LARGE), 1);
+    assert_int_equal(w->parcel.count, 1);
+    assert_int_equal(w->parcel.frames[0].start.sequence, 2);
+    done(w);
+    assert_int_equal(ranges(w, 0)->done.sequence, 3);
+}
+
 static void test_sync(void **state)
 {
     struct world *w = *state;
@@ -344,6 +411,8 @@ int main(void)
         TEST(test_skipped_before_a_done_piece),
         TEST(test_nothing_to_deliver_at_the_end),
         TEST(test_forgotten_pieces_come_again),
+        TEST(test_a_frame_half_delivered),
+        TEST(test_a_prefix_inside_a_frame),
         TEST(test_sync),
     };
 

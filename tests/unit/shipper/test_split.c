@@ -101,12 +101,63 @@ static void test_cost(void **state)
     assert_int_equal(server.requests, 3 + FRAMES / 8); /* 64, 32, 16, then eights */
 }
 
+/* A run that is too large for a request ends earlier; the rest goes next. */
+static void test_shorten(void **state)
+{
+    uint8_t states[FRAMES];
+    struct split split;
+
+    (void)state;
+    split_init(&split, states, FRAMES);
+    assert_int_equal(split_next(&split), SPLIT_SEND);
+    split_shorten(&split, 10);
+    assert_int_equal(split.end, 10);
+    split_shorten(&split, 20); /* never longer */
+    split_shorten(&split, 0);  /* never empty */
+    assert_int_equal(split.end, 10);
+    split_accept(&split);
+    assert_int_equal(split_next(&split), SPLIT_SEND);
+    assert_int_equal(split.first, 10);
+    assert_int_equal(split.end, FRAMES);
+    split_drop(&split);
+    assert_int_equal(split_next(&split), SPLIT_SEND); /* the same again */
+    assert_int_equal(split.first, 10);
+}
+
+/* Frames are cut in the middle of it; all that there is then is sent, once. */
+static void test_cut(void **state)
+{
+    uint8_t few[8], more[11];
+    struct server server = {.limit = FRAMES};
+    struct split split;
+
+    (void)state;
+    split_init(&split, few, 8);
+    assert_int_equal(split_next(&split), SPLIT_SEND);
+    split_shorten(&split, 2);
+    split_accept(&split);
+    assert_int_equal(split_next(&split), SPLIT_SEND);
+    split_shorten(&split, 3);
+    assert_true(split_refuse(&split, true)); /* frame 2 is set aside */
+    memcpy(more, few, sizeof(few));
+    split_cut(&split, more, 2, 4);
+    assert_int_equal(split.count, 11);
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(more[i], i < 2 ? SPLIT_DONE : SPLIT_WAITING);
+    run(&split, &server);
+    assert_int_equal(split_next(&split), SPLIT_FINISHED);
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(server.got[i], i >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted_whole),
         cmocka_unit_test(test_bad_frames_hold_up_no_other),
         cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_shorten),
+        cmocka_unit_test(test_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
