@@ -1,32 +1,26 @@
 #include "processor/convert.h"
 
 #include "processor/inflate.h"
-#include "processor/otlp_value.h"
+#include "processor/json_mp.h"
 #include "processor/record.h"
+#include "processor/scope.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* Tags and peers go into every frame's header: longer ones are cut. */
-#define MAX_NAME_BYTES 1024
-#define MAX_HEADER_BYTES ((size_t)64 << 10)
 #define NS_PER_SECOND 1000000000ull
 #define GROUP_START_S 0xffffffffu
 #define GROUP_END_S 0xfffffffeu
-
-/* Fields of Resource and InstrumentationScope. */
-#define F_RESOURCE_ATTRIBUTE PB_KEY(1, PB_BYTES)
-#define F_SCOPE_NAME PB_KEY(1, PB_BYTES)
-#define F_SCOPE_VERSION PB_KEY(2, PB_BYTES)
-#define F_SCOPE_ATTRIBUTE PB_KEY(3, PB_BYTES)
+/* JSON becomes at most about three times as long as MessagePack. */
+#define JSON_MAX_BYTES ((size_t)4 << 30)
+#define JSON_KEEP_BYTES ((size_t)64 << 10)
 
 struct converter {
     struct record_maker maker;
     struct inflate *inflate;
-    struct buf resource; /* the encoded Resource */
-    struct buf scope;    /* the encoded InstrumentationScope of the chunk at hand */
-    struct buf resource_head, scope_head;
-    size_t scope_fixed; /* how much of it is the same for all chunks */
+    struct resource *resource;
+    struct scope scope;
+    struct buf json; /* a JSON chunk as MessagePack */
 };
 
 /* The chunk at hand. */
@@ -34,103 +28,51 @@ struct run {
     struct converter *converter;
     const struct chunk *chunk;
     struct frame_builder *builder;
-    struct buf *records; /* of the group that its records go into */
+    struct buf *records; /* of the group that the last record went into */
+    bool is_moved;       /* the scope is another one than that group's */
     struct convert_result result;
 };
 
 /* ---- once ---- */
 
-/* Wraps a message's fields as field 1 of ResourceLogs or ScopeLogs. */
-static int wrap(struct buf *to, struct slice message)
+static bool is_text(const char *text)
 {
-    uint8_t *p;
-
-    to->n = 0;
-    if (buf_reserve(to, message.n + 8) < 0)
-        return -ENOMEM;
-    p = pb_put_bytes(to->p, PB_KEY(1, PB_BYTES), message);
-    to->n = (size_t)(p - to->p);
-    return 0;
+    return text != NULL && text[0] != '\0';
 }
 
-/* Appends a string attribute to a header, unless the text is empty. */
-static int header_attribute(struct buf *buf, uint8_t field, const char *name, struct slice text)
+static int make_parts(struct converter *converter, const struct converter_config *config,
+                      struct err *err)
 {
-    struct otlp_out o = otlp_out_of(buf);
-    int r;
+    const struct record_config record = {
+        .pad_trace_id = config->trace_id == CONVERT_TRACE_PAD,
+        .parse_text = config->parse_text,
+        .is_limited = config->is_limited,
+        .has_service = is_text(config->service_name),
+        .service = config->service,
+    };
+    const struct resource_config resource = {.service_name = config->service_name,
+                                             .environment = config->environment,
+                                             .attributes = config->resource_attributes};
+    int r = record_maker_init(&converter->maker, &record);
 
-    if (text.n == 0)
-        return 0;
-    if (text.n > MAX_NAME_BYTES)
-        text.n = MAX_NAME_BYTES;
-    r = otlp_value_put_text_pair(&o, field, slice_string(name), text);
-    if (r == 0)
-        buf->n = otlp_out_offset(&o);
-    return r;
-}
-
-static int header_string(struct buf *buf, uint8_t field, const char *text)
-{
-    struct otlp_out o = otlp_out_of(buf);
-    int r;
-
-    if (text == NULL || text[0] == '\0')
-        return 0;
-    r = otlp_value_put_string(&o, field, slice_string(text));
-    if (r == 0)
-        buf->n = otlp_out_offset(&o);
-    return r;
-}
-
-static struct slice optional(const char *text)
-{
-    return slice_string(text == NULL ? "" : text);
-}
-
-static int make_headers(struct converter *converter, const struct converter_config *config)
-{
-    int r;
-
-    buf_init(&converter->resource, MAX_HEADER_BYTES);
-    buf_init(&converter->scope, MAX_HEADER_BYTES);
-    buf_init(&converter->resource_head, MAX_HEADER_BYTES + 8);
-    buf_init(&converter->scope_head, MAX_HEADER_BYTES + 8);
-    if (buf_reserve(&converter->resource, 1) < 0 || buf_reserve(&converter->scope, 1) < 0)
-        return -ENOMEM;
-    r = header_attribute(&converter->resource, F_RESOURCE_ATTRIBUTE, "service.name",
-                         optional(config->service_name));
-    if (r == 0)
-        r = header_attribute(&converter->resource, F_RESOURCE_ATTRIBUTE, "deployment.environment",
-                             optional(config->environment));
-    if (r == 0)
-        r = header_string(&converter->scope, F_SCOPE_NAME, config->self_name);
-    if (r == 0)
-        r = header_string(&converter->scope, F_SCOPE_VERSION, config->self_version);
-    if (r == 0)
-        r = header_attribute(&converter->scope, F_SCOPE_ATTRIBUTE, "sluice.host",
-                             optional(config->self_host));
-    converter->scope_fixed = converter->scope.n;
-    return r;
+    if (r < 0)
+        return err_set(err, EINVAL, "the table of record keys is wrong");
+    r = inflate_new(config->max_decompressed, &converter->inflate, err);
+    return r < 0 ? r : resource_new(&resource, &converter->resource, err);
 }
 
 int converter_new(const struct converter_config *config, struct converter **ret_converter,
                   struct err *err)
 {
+    const struct scope_config scope = {config->self_name, config->self_version, config->self_host};
     struct converter *converter = calloc(1, sizeof(*converter));
     int r;
 
     if (converter == NULL)
         return err_set(err, ENOMEM, "no memory for the converter");
-    r = record_maker_init(&converter->maker, config->trace_id == CONVERT_TRACE_PAD);
-    if (r < 0)
-        r = err_set(err, EINVAL, "the table of record keys is wrong");
-    if (r == 0)
-        r = inflate_new(config->max_decompressed, &converter->inflate, err);
-    if (r == 0) {
-        r = make_headers(converter, config);
-        if (r < 0)
-            err_set(err, -r, "the resource and scope attributes do not fit");
-    }
+    scope_init(&converter->scope, &scope);
+    buf_init(&converter->json, JSON_MAX_BYTES);
+    r = make_parts(converter, config, err);
     if (r < 0) {
         converter_free(&converter);
         return r;
@@ -145,15 +87,14 @@ void converter_free(struct converter **converter)
         return;
     record_maker_fini(&(*converter)->maker);
     inflate_free(&(*converter)->inflate);
-    buf_fini(&(*converter)->resource);
-    buf_fini(&(*converter)->scope);
-    buf_fini(&(*converter)->resource_head);
-    buf_fini(&(*converter)->scope_head);
+    resource_free(&(*converter)->resource);
+    scope_fini(&(*converter)->scope);
+    buf_fini(&(*converter)->json);
     free(*converter);
     *converter = NULL;
 }
 
-/* ---- a record ---- */
+/* ---- times and markers ---- */
 
 /*
  * The event's time; 0 where it is not known, or cannot be said (then *ret_odd is set too). Numbers
@@ -216,13 +157,138 @@ static void count_record(struct convert_result *result, uint64_t time_ns)
     result->records++;
 }
 
+/* ---- groups ---- */
+
+/* The keys of a group marker's resource and scope. */
+struct marker_part {
+    struct slice name, version, schema_url;
+    struct mp attributes;
+    uint32_t count;
+    uint32_t dropped_attributes;
+};
+
+static void take_part(const struct slice key, const struct mp *in, const struct mp_value *v,
+                      struct marker_part *ret)
+{
+    if (v->type == MP_MAP && slice_is(key, "attributes")) {
+        ret->attributes = *in;
+        ret->count = v->count;
+    } else if (v->type == MP_STR && slice_is(key, "name")) {
+        ret->name = v->bytes;
+    } else if (v->type == MP_STR && slice_is(key, "version")) {
+        ret->version = v->bytes;
+    } else if (v->type == MP_STR && slice_is(key, "schema_url")) {
+        ret->schema_url = v->bytes;
+    } else if (v->type == MP_UINT && v->u <= UINT32_MAX &&
+               slice_is(key, "dropped_attributes_count")) {
+        ret->dropped_attributes = (uint32_t)v->u;
+    }
+}
+
+static int read_part(struct mp *in, uint32_t pairs, struct marker_part *ret)
+{
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct mp_value key, v;
+        int r = mp_next(in, &key);
+
+        if (r == 0)
+            r = mp_skip_content(in, &key);
+        if (r == 0)
+            r = mp_next(in, &v);
+        if (r < 0)
+            return r;
+        if (key.type == MP_STR)
+            take_part(key.bytes, in, &v, ret);
+        r = mp_skip_content(in, &v);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* {"resource": {attributes, schema_url}, "scope": {name, version, attributes, schema_url}} */
+static int read_marker(struct mp *in, uint32_t pairs, struct marker_part *ret_resource,
+                       struct marker_part *ret_scope)
+{
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct mp_value key, v;
+        int r = mp_next(in, &key);
+
+        if (r == 0)
+            r = mp_skip_content(in, &key);
+        if (r == 0)
+            r = mp_next(in, &v);
+        if (r < 0)
+            return r;
+        if (key.type == MP_STR && v.type == MP_MAP && slice_is(key.bytes, "resource"))
+            r = read_part(in, v.count, ret_resource);
+        else if (key.type == MP_STR && v.type == MP_MAP && slice_is(key.bytes, "scope"))
+            r = read_part(in, v.count, ret_scope);
+        else
+            r = mp_skip_content(in, &v);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* What the records up to the end marker belong to. An end marker, or what is no marker's body, says
+ * nothing. *in is at the marker's pairs. */
+static int apply_marker(struct run *run, struct mp *in, uint32_t pairs, bool is_start)
+{
+    struct converter *converter = run->converter;
+    struct marker_part resource = {.count = 0}, scope = {.count = 0};
+    int r = read_marker(in, pairs, &resource, &scope);
+
+    if (r < 0)
+        return r;
+    run->is_moved = true;
+    run->result.markers++;
+    if (!is_start) {
+        resource_begin(converter->resource);
+        return scope_group(&converter->scope, NULL);
+    }
+    r = resource_group(converter->resource,
+                       &(struct resource_group){resource.attributes, resource.count,
+                                                resource.dropped_attributes, resource.schema_url});
+    if (r == 0)
+        r = scope_group(&converter->scope,
+                        &(struct scope_group){scope.name, scope.version, scope.schema_url,
+                                              scope.attributes, scope.count,
+                                              scope.dropped_attributes});
+    return r;
+}
+
+/* ---- a record ---- */
+
+/* The record lies behind the records of the last one's group: is that its own? */
+static int place_record(struct run *run, const struct record_out *out)
+{
+    struct converter *converter = run->converter;
+    size_t bytes = otlp_out_offset(&out->o) - run->records->n;
+    int r = resource_choose(converter->resource, &out->facts);
+
+    if (r < 0)
+        return r;
+    if (r > 0 || run->is_moved) {
+        const struct frame_head scope = scope_head(&converter->scope);
+
+        r = frame_builder_move(run->builder, resource_head(converter->resource), &scope, bytes);
+        if (r < 0)
+            return r;
+        run->records = frame_builder_records(run->builder);
+        run->is_moved = false;
+    }
+    return frame_builder_record(run->builder, bytes, out->time_ns);
+}
+
 /* *in is at the record. */
 static int convert_record(struct run *run, const struct head *head, struct mp *in)
 {
+    struct converter *converter = run->converter;
     struct record_event event = {.received_ns = run->chunk->received_ns};
-    struct otlp_out o;
+    struct record_out out;
     struct mp_value record;
-    uint64_t time_ns;
     bool odd;
     int r = mp_next(in, &record);
 
@@ -232,22 +298,21 @@ static int convert_record(struct run *run, const struct head *head, struct mp *i
         run->result.dropped_invalid++;
         return mp_skip_content(in, &record);
     }
-    if (is_marker(head, &record)) {
-        run->result.markers++;
-        return mp_skip_content(in, &record);
-    }
+    if (is_marker(head, &record))
+        return apply_marker(run, in, record.count, head->has_metadata);
     if (head->has_metadata) {
         event.metadata = &head->metadata;
         event.metadata_raw = head->metadata_raw;
     }
     event.event_ns = event_time(&head->time, &odd);
     event.odd_time = odd ? &head->time : NULL;
-    o = otlp_out_of(run->records);
-    r = record_put(&run->converter->maker, &event, in, record.count, &o, &time_ns);
+    out.o = otlp_out_of(run->records);
+    facts_clear(&out.facts, resource_given(converter->resource));
+    r = record_put(&converter->maker, &event, in, record.count, &out);
     if (r == 0)
-        r = frame_builder_record(run->builder, otlp_out_offset(&o) - run->records->n, time_ns);
+        r = place_record(run, &out);
     if (r == 0)
-        count_record(&run->result, time_ns);
+        count_record(&run->result, out.time_ns);
     return r;
 }
 
@@ -354,7 +419,8 @@ static int convert_entries(struct run *run, struct slice entries, struct err *er
         if (r == -EBADMSG)
             return err_set(err, EBADMSG, "damaged entry at byte %zu of %zu", at, entries.n);
         if (r == -EFBIG)
-            return err_set(err, EFBIG, "the record at byte %zu of %zu is too large", at, entries.n);
+            return err_set(err, EFBIG, "the record or group at byte %zu of %zu is too large", at,
+                           entries.n);
         if (r < 0)
             return err_errno(err, -r, "the records of the chunk");
     }
@@ -367,7 +433,7 @@ static int option_metadata(const struct chunk *chunk, struct head *ret)
     struct mp in = mp_of(chunk->options);
     struct mp_value map, key, v;
 
-    if (chunk->options.n == 0 || mp_next(&in, &map) < 0 || map.type != MP_MAP)
+    if (chunk->json || chunk->options.n == 0 || mp_next(&in, &map) < 0 || map.type != MP_MAP)
         return 0;
     for (uint32_t i = 0; i < map.count; i++) {
         if (mp_next(&in, &key) < 0 || mp_skip_content(&in, &key) < 0)
@@ -401,23 +467,19 @@ static int convert_message(struct run *run, struct slice payload, struct err *er
 
 /* ---- the chunk ---- */
 
-/* The scope says where the records came from. */
+/* Where the first record goes, unless it says otherwise. */
 static int choose_group(struct run *run)
 {
     struct converter *converter = run->converter;
+    struct frame_head scope;
     int r;
 
-    converter->scope.n = converter->scope_fixed;
-    r = header_attribute(&converter->scope, F_SCOPE_ATTRIBUTE, "fluent.tag", run->chunk->tag);
-    if (r == 0)
-        r = header_attribute(&converter->scope, F_SCOPE_ATTRIBUTE, "sluice.peer", run->chunk->peer);
-    if (r == 0)
-        r = wrap(&converter->resource_head, buf_slice(&converter->resource));
-    if (r == 0)
-        r = wrap(&converter->scope_head, buf_slice(&converter->scope));
-    if (r == 0)
-        r = frame_builder_group(run->builder, buf_slice(&converter->resource_head),
-                                buf_slice(&converter->scope_head));
+    resource_begin(converter->resource);
+    r = scope_begin(&converter->scope, run->chunk->tag, run->chunk->peer);
+    if (r < 0)
+        return r;
+    scope = scope_head(&converter->scope);
+    r = frame_builder_group(run->builder, resource_head(converter->resource), &scope);
     if (r == 0)
         run->records = frame_builder_records(run->builder);
     return r;
@@ -438,15 +500,55 @@ static int plain_payload(struct run *run, struct slice *ret, struct err *err)
     return inflate_payload(run->converter->inflate, compression, chunk->payload, ret, err);
 }
 
+static int json_failed(int r, const struct json_error *why, struct err *err)
+{
+    if (r == -ENOMEM)
+        return err_errno(err, ENOMEM, "the chunk as MessagePack");
+    return err_set(err, EBADMSG, "line %u, column %u of its JSON: %s", why->line, why->column,
+                   why->reason);
+}
+
+/*
+ * A JSON chunk's payload as MessagePack: of a message time and record, else the entries without the
+ * array around them.
+ */
+static int json_payload(struct run *run, struct slice *ret, struct err *err)
+{
+    struct buf *buf = &run->converter->json;
+    struct slice text = run->chunk->payload;
+    struct json_error why = {"", 0, 0, 0};
+    struct mp_writer w;
+    struct mp_value v;
+    struct mp in;
+    int r;
+
+    buf->n = 0;
+    w = mp_writer_of(buf);
+    r = json_mp_value(&text, 0, &w, &why);
+    if (r == 0 && run->chunk->carrier == CHUNK_MESSAGE) {
+        while (text.n > 0 && (text.p[0] <= ' ' || text.p[0] == ','))
+            text = slice_of(text.p + 1, text.n - 1);
+        r = json_mp_value(&text, 0, &w, &why);
+    }
+    if (r < 0)
+        return json_failed(r, &why, err);
+    in = mp_of(buf_slice(buf));
+    if (run->chunk->carrier == CHUNK_FORWARD)
+        r = mp_next(&in, &v);
+    if (r < 0 || (run->chunk->carrier == CHUNK_FORWARD && v.type != MP_ARRAY))
+        return err_set(err, EBADMSG, "the entries are no array");
+    *ret = slice_of(in.p, mp_left(&in));
+    return 0;
+}
+
 static int convert_run(struct run *run, struct err *err)
 {
     struct slice payload;
     int r;
 
-    /* JSON records, and text that is JSON, get their parsers here: to msgpack, then as below. */
-    if (run->chunk->json)
-        return err_set(err, EBADMSG, "a message in JSON: not supported");
-    r = plain_payload(run, &payload, err);
+    if (run->chunk->json && run->chunk->carrier == CHUNK_PACKED)
+        return err_set(err, EBADMSG, "packed entries in a message in JSON");
+    r = run->chunk->json ? json_payload(run, &payload, err) : plain_payload(run, &payload, err);
     if (r < 0)
         return r;
     r = choose_group(run);
@@ -457,10 +559,18 @@ static int convert_run(struct run *run, struct err *err)
     return convert_entries(run, payload, err);
 }
 
+/* What an unusual chunk took is given back. */
+static void trim(struct converter *converter)
+{
+    converter->json.n = 0;
+    buf_trim(&converter->json, JSON_KEEP_BYTES);
+    record_maker_trim(&converter->maker);
+}
+
 int convert_chunk(struct converter *converter, const struct chunk *chunk,
                   struct frame_builder *builder, struct convert_result *ret_result, struct err *err)
 {
-    struct run run = {converter, chunk, builder, NULL, {0}};
+    struct run run = {.converter = converter, .chunk = chunk, .builder = builder};
     int r;
 
     if (chunk->signal != CHUNK_LOGS) {
@@ -470,6 +580,7 @@ int convert_chunk(struct converter *converter, const struct chunk *chunk,
     }
     frame_builder_chunk_begin(builder);
     r = convert_run(&run, err);
+    trim(converter);
     if (r < 0) {
         frame_builder_chunk_abort(builder);
         return r;

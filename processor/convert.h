@@ -2,8 +2,8 @@
  * convert: a chunk's entries to OTLP log records (the rules are those of the conversion in the
  * documentation of sluice.conf and ARCHITECTURE.md). The commit engine calls it once per chunk.
  *
- * Order of work per record: decode, timestamp, severity, trace context, attributes; one pass over
- * the bytes, no allocation per record. The time is the record's own where it has one, else the
+ * Order of work per record: decode, parse text, timestamp, severity, trace context, resource; one
+ * pass over the bytes, no allocation per record. The time is the record's own where it has one, else the
  * event's, else the time of receipt; what an OTLP field says fully (time, severity, body) is not
  * repeated as an attribute, everything else is an attribute.
  *
@@ -15,6 +15,7 @@
 
 #include "processor/chunk.h"
 #include "processor/frame_builder.h"
+#include "processor/record.h"
 #include "shared/base/err.h"
 
 struct converter;
@@ -25,13 +26,17 @@ enum convert_trace_id { CONVERT_TRACE_PAD, CONVERT_TRACE_STRICT, CONVERT_TRACE_V
 
 /* Strings are copied by converter_new; NULL or "" leaves the attribute out. */
 struct converter_config {
-    const char *service_name; /* resource: service.name */
-    const char *environment;  /* resource: deployment.environment */
-    const char *self_name;    /* scope: name */
-    const char *self_version; /* scope: version */
-    const char *self_host;    /* scope: sluice.host */
+    const char *service_name;        /* resource: service.name */
+    const char *environment;         /* resource: deployment.environment */
+    const char *self_name;           /* scope: name */
+    const char *self_version;        /* scope: version */
+    const char *self_host;           /* scope: sluice.host */
+    const char *resource_attributes; /* resource.attributes: "key=value,…" */
     enum convert_trace_id trace_id;
-    size_t max_decompressed; /* processor.max_decompressed */
+    enum record_service service; /* record.service */
+    bool parse_text;             /* record.parse_text */
+    bool is_limited;             /* otlp.profile is dash0 */
+    size_t max_decompressed;     /* processor.max_decompressed */
 };
 
 /* What became of a chunk's entries. An event time that cannot be read (negative, an unknown type)
@@ -40,7 +45,7 @@ struct convert_result {
     uint64_t records;         /* converted */
     uint64_t dropped_invalid; /* entries that are no [time, record] or whose record is no map */
     uint64_t truncated;       /* 1: the payload ended inside an entry, lost with what follows */
-    uint64_t markers;         /* Fluent Bit's group markers: no logs */
+    uint64_t markers;         /* Fluent Bit's group markers: no logs, but applied */
     uint64_t foreign;         /* 1: a chunk of metrics or traces, not looked into */
     uint64_t first_time_ns;   /* smallest and largest time of the records; 0 without records */
     uint64_t last_time_ns;

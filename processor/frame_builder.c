@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAX_GROUPS 64
+#define MAX_GROUPS 256
+/* Places of the memory of where groups were found lately. */
+#define FOUND_BITS 12
 /* Memory that a group keeps from frame to frame; the first is the busiest. */
 #define KEEP_FIRST_BYTES ((size_t)4 << 20)
-#define KEEP_BYTES ((size_t)64 << 10)
+#define KEEP_BYTES ((size_t)16 << 10)
 /* Keys and lengths of ResourceLogs and ScopeLogs. */
 #define HEAD_BYTES (2 * (1 + 5))
 
@@ -32,6 +34,9 @@ struct tally {
  */
 struct group {
     bool used;
+    bool touched; /* by the chunk at hand: in builder->touched */
+    uint64_t resource_id;
+    uint64_t scope_id;
     struct buf key; /* resource, then scope */
     size_t resource_n;
     size_t room;
@@ -49,6 +54,10 @@ struct frame_builder {
     size_t current;    /* index; only while groups[current].used */
     size_t high;       /* groups from here on were never used */
     struct buf moving; /* a record on its way from one group to another */
+    /* Groups that the chunk at hand chose: in the others `mark` is at the end. */
+    uint16_t touched[MAX_GROUPS];
+    size_t touched_count;
+    uint16_t found[1u << FOUND_BITS]; /* group by a hash of its ids; to be checked */
     struct group groups[MAX_GROUPS];
 };
 
@@ -297,15 +306,16 @@ static bool has_earlier(const struct frame_builder *builder)
 
 void frame_builder_chunk_begin(struct frame_builder *builder)
 {
-    for (size_t i = 0; i < builder->high; i++)
-        builder->groups[i].mark = builder->groups[i].records.n;
+    builder->touched_count = 0;
 }
 
 void frame_builder_chunk_end(struct frame_builder *builder)
 {
-    for (size_t i = 0; i < builder->high; i++) {
+    for (size_t t = 0; t < builder->touched_count; t++) {
+        size_t i = builder->touched[t];
         struct group *group = &builder->groups[i];
 
+        group->touched = false;
         if (!group->used)
             continue;
         tally_add(&group->earlier, &group->chunk);
@@ -314,13 +324,16 @@ void frame_builder_chunk_end(struct frame_builder *builder)
         if (group->earlier.records == 0)
             release(builder, i);
     }
+    builder->touched_count = 0;
 }
 
 void frame_builder_chunk_abort(struct frame_builder *builder)
 {
-    for (size_t i = 0; i < builder->high; i++) {
+    for (size_t t = 0; t < builder->touched_count; t++) {
+        size_t i = builder->touched[t];
         struct group *group = &builder->groups[i];
 
+        group->touched = false;
         if (!group->used)
             continue;
         builder->plain -= group->records.n - group->mark;
@@ -329,6 +342,7 @@ void frame_builder_chunk_abort(struct frame_builder *builder)
         if (group->earlier.records == 0)
             release(builder, i);
     }
+    builder->touched_count = 0;
 }
 
 int frame_builder_flush(struct frame_builder *builder)
@@ -348,10 +362,57 @@ void frame_builder_reset(struct frame_builder *builder)
     builder->high = 0;
 }
 
-static bool is_group(const struct group *group, struct slice resource, struct slice scope)
+/* Equal ids are equal bytes; other ids may be. */
+static bool is_group(const struct group *group, const struct frame_head *resource,
+                     const struct frame_head *scope)
 {
-    return group->used && slice_equal(resource_of(group), resource) &&
-           slice_equal(scope_of(group), scope);
+    return group->used &&
+           (group->resource_id == resource->id ||
+            slice_equal(resource_of(group), resource->bytes)) &&
+           (group->scope_id == scope->id || slice_equal(scope_of(group), scope->bytes));
+}
+
+static uint16_t *found_place(struct frame_builder *builder, const struct frame_head *resource,
+                             const struct frame_head *scope)
+{
+    uint64_t mixed = (resource->id + scope->id * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
+
+    return &builder->found[mixed >> (64 - FOUND_BITS)];
+}
+
+/* Whether the group is there; it is builder->current then. */
+static bool find_group(struct frame_builder *builder, const struct frame_head *resource,
+                       const struct frame_head *scope)
+{
+    uint16_t *place = found_place(builder, resource, scope);
+    const struct group *last = &builder->groups[*place];
+
+    if (last->used && last->resource_id == resource->id && last->scope_id == scope->id) {
+        builder->current = *place;
+        return true;
+    }
+    for (size_t i = 0; i < builder->high; i++) {
+        struct group *group = &builder->groups[i];
+
+        if (is_group(group, resource, scope)) {
+            group->resource_id = resource->id;
+            group->scope_id = scope->id;
+            builder->current = i;
+            *place = (uint16_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void touch(struct frame_builder *builder)
+{
+    struct group *group = &builder->groups[builder->current];
+
+    if (group->touched)
+        return;
+    group->touched = true;
+    builder->touched[builder->touched_count++] = (uint16_t)builder->current;
 }
 
 /* A slot that is not in use; makes one free by flushing when there is none. */
@@ -375,28 +436,24 @@ static int free_slot(struct frame_builder *builder, size_t *ret_i)
     }
 }
 
-int frame_builder_group(struct frame_builder *builder, struct slice resource, struct slice scope)
+static int new_group(struct frame_builder *builder, const struct frame_head *resource,
+                     const struct frame_head *scope)
 {
     struct group *group;
     size_t i;
-    int r;
+    int r = free_slot(builder, &i);
 
-    for (i = 0; i < builder->high; i++) {
-        if (is_group(&builder->groups[i], resource, scope)) {
-            builder->current = i;
-            return 0;
-        }
-    }
-    r = free_slot(builder, &i);
     if (r < 0)
         return r;
     group = &builder->groups[i];
     group->key.n = 0;
-    if (buf_append(&group->key, resource.p, resource.n) < 0 ||
-        buf_append(&group->key, scope.p, scope.n) < 0)
+    if (buf_append(&group->key, resource->bytes.p, resource->bytes.n) < 0 ||
+        buf_append(&group->key, scope->bytes.p, scope->bytes.n) < 0)
         return -ENOMEM;
-    group->resource_n = resource.n;
-    group->room = resource.n + scope.n + HEAD_BYTES;
+    group->resource_id = resource->id;
+    group->scope_id = scope->id;
+    group->resource_n = resource->bytes.n;
+    group->room = resource->bytes.n + scope->bytes.n + HEAD_BYTES;
     group->records.n = 0;
     if (buf_reserve(&group->records, group->room) < 0)
         return -ENOMEM;
@@ -405,9 +462,20 @@ int frame_builder_group(struct frame_builder *builder, struct slice resource, st
     group->used = true;
     builder->plain += group->room;
     builder->current = i;
+    *found_place(builder, resource, scope) = (uint16_t)i;
     if (i >= builder->high)
         builder->high = i + 1;
     return 0;
+}
+
+int frame_builder_group(struct frame_builder *builder, const struct frame_head *resource,
+                        const struct frame_head *scope)
+{
+    int r = find_group(builder, resource, scope) ? 0 : new_group(builder, resource, scope);
+
+    if (r == 0)
+        touch(builder);
+    return r;
 }
 
 struct buf *frame_builder_records(struct frame_builder *builder)
@@ -415,22 +483,30 @@ struct buf *frame_builder_records(struct frame_builder *builder)
     return &builder->groups[builder->current].records;
 }
 
-int frame_builder_move(struct frame_builder *builder, struct slice resource, struct slice scope,
-                       size_t bytes)
+int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
+                       const struct frame_head *scope, size_t bytes)
 {
     struct buf *from = frame_builder_records(builder), *to;
+    const uint8_t *record = from->p + from->n;
     int r;
 
-    builder->moving.n = 0;
-    if (buf_append(&builder->moving, from->p + from->n, bytes) < 0)
-        return bytes > FRAME_BUILDER_MAX_RECORD_BYTES ? -EFBIG : -ENOMEM;
-    r = frame_builder_group(builder, resource, scope);
-    if (r < 0)
-        return r;
+    if (!find_group(builder, resource, scope)) {
+        /* A place for a new group may have to be made by flushing: the record steps aside. */
+        builder->moving.n = 0;
+        if (buf_append(&builder->moving, record, bytes) < 0)
+            return bytes > FRAME_BUILDER_MAX_RECORD_BYTES ? -EFBIG : -ENOMEM;
+        record = builder->moving.p;
+        r = new_group(builder, resource, scope);
+        if (r < 0)
+            return r;
+    }
+    touch(builder);
     to = frame_builder_records(builder);
+    if (to == from && record != builder->moving.p)
+        return 0;
     if (buf_reserve(to, bytes) < 0)
         return -ENOMEM;
-    memcpy(to->p + to->n, builder->moving.p, bytes);
+    memcpy(to->p + to->n, record, bytes);
     builder->moving.n = 0;
     buf_trim(&builder->moving, KEEP_BYTES);
     return 0;

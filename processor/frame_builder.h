@@ -64,16 +64,22 @@ void frame_builder_reset(struct frame_builder *builder);
 size_t frame_builder_pending_bytes(const struct frame_builder *builder);
 
 /*
- * For convert.c. Chooses the group that the next records belong to. resource: the encoded fields of
- * a ResourceLogs message but for scope_logs; scope: those of a ScopeLogs message but for
- * log_records. Both are copied.
+ * The encoded fields of a ResourceLogs message but for scope_logs, or of a ScopeLogs message but
+ * for log_records. Equal ids are equal bytes, for ever; so a group is mostly found by them.
  */
-int frame_builder_group(struct frame_builder *builder, struct slice resource, struct slice scope);
+struct frame_head {
+    uint64_t id;
+    struct slice bytes;
+};
+
+/* For convert.c. Chooses the group that the next records belong to. Both are copied. */
+int frame_builder_group(struct frame_builder *builder, const struct frame_head *resource,
+                        const struct frame_head *scope);
 
 /* The same, and takes along the `bytes` of a record that were written behind records->n of the
  * group chosen before and are not counted in. */
-int frame_builder_move(struct frame_builder *builder, struct slice resource, struct slice scope,
-                       size_t bytes);
+int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
+                       const struct frame_head *scope, size_t bytes);
 
 /*
  * The chosen group's buffer: the record is written behind records->n as a whole log_records field

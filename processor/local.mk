@@ -18,10 +18,23 @@ libconvert_a_SOURCES = \
 	processor/name_table.c processor/name_table.h \
 	processor/otlp_out.h \
 	processor/otlp_value.c processor/otlp_value.h \
-	processor/record.c processor/record.h \
+	processor/record.c processor/record.h processor/record_internal.h \
+	processor/record_attributes.c \
+	processor/record_names.c \
+	processor/record_nest.c \
+	processor/record_text.c \
+	processor/resource.c processor/resource.h \
+	processor/scope.c processor/scope.h \
+	processor/scan.c processor/scan.h \
 	processor/severity.c processor/severity.h \
-	processor/text.h \
+	processor/text.c processor/text.h \
+	processor/text_bracket.c \
+	processor/text_cri.c \
 	processor/text_json.c \
+	processor/text_klog.c \
+	processor/text_logfmt.c \
+	processor/text_plain.c \
+	processor/text_syslog.c \
 	processor/timestamp.c processor/timestamp.h \
 	processor/trace_context.c processor/trace_context.h
 

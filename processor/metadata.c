@@ -130,6 +130,7 @@ int metadata_read(struct mp *in, uint32_t pairs, struct metadata *ret)
         if (r < 0)
             return r;
         if (key.type == MP_STR && slice_is(key.bytes, "otlp") && v.type == MP_MAP) {
+            ret->is_otlp = true;
             r = read_otlp(in, v.count, ret);
         } else {
             ret->is_complete = false;

@@ -20,6 +20,7 @@ struct metadata {
     struct mp attributes; /* at the first pair */
     uint32_t attributes_count;
     bool is_group;    /* it has a "schema": a group marker's */
+    bool is_otlp;     /* it has an "otlp": the record came as OTLP */
     bool is_complete; /* the fields above say all of it */
 };
 

@@ -1,81 +1,56 @@
-#include "processor/record.h"
-
-#include "processor/otlp_value.h"
-
-/* LogRecord's fields. */
-#define F_TIME PB_KEY(1, PB_FIXED64)
-#define F_SEVERITY PB_KEY(2, PB_VARINT)
-#define F_SEVERITY_TEXT PB_KEY(3, PB_BYTES)
-#define F_BODY PB_KEY(5, PB_BYTES)
-#define F_ATTRIBUTE PB_KEY(6, PB_BYTES)
-#define F_DROPPED PB_KEY(7, PB_VARINT)
-#define F_FLAGS PB_KEY(8, PB_FIXED32)
-#define F_TRACE_ID PB_KEY(9, PB_BYTES)
-#define F_SPAN_ID PB_KEY(10, PB_BYTES)
-#define F_OBSERVED PB_KEY(11, PB_FIXED64)
-#define F_EVENT_NAME PB_KEY(12, PB_BYTES)
-#define F_LOG_RECORD PB_KEY(2, PB_BYTES) /* of ScopeLogs */
+#include "processor/record_internal.h"
 
 /* A record is mostly between 128 and 16,383 bytes. */
 #define RECORD_LENGTH_BYTES 2
 #define RECORD_HEAD_BYTES (1 + RECORD_LENGTH_BYTES + 2 * 9)
 #define RECORD_TAIL_BYTES 128
 
-/* Candidates put aside per record; more of them are plain attributes. */
-#define MAX_ASIDE 24
+/* What is kept of memory for parsed texts and the surplus of attributes, and the most of it. */
+#define SCRATCH_KEEP_BYTES ((size_t)64 << 10)
+#define SCRATCH_MAX_BYTES ((size_t)1 << 30)
 
-enum key_kind { KEY_PLAIN, KEY_TIME, KEY_SEVERITY, KEY_BODY, KEY_TRACE };
-
-/* Best first. "event" is structlog's message, but elsewhere an object: only text counts. */
-#define BODY_EVENT_RANK 8
-static const struct name_row key_names[] = {{"message", KEY_BODY, 0},
-                                            {"msg", KEY_BODY, 1},
-                                            {"log", KEY_BODY, 2},
-                                            {"MESSAGE", KEY_BODY, 3},
-                                            {"@m", KEY_BODY, 4},
-                                            {"short_message", KEY_BODY, 5},
-                                            {"textPayload", KEY_BODY, 6},
-                                            {"Message", KEY_BODY, 7},
-                                            {"event", KEY_BODY, BODY_EVENT_RANK},
-                                            TIMESTAMP_NAMES(KEY_TIME),
-                                            SEVERITY_NAMES(KEY_SEVERITY),
-                                            TRACE_CONTEXT_NAMES(KEY_TRACE),
-                                            {NULL, 0, 0}};
-
-/* A candidate for an OTLP field. */
-struct aside {
-    enum key_kind kind;
-    uint8_t value; /* its row's */
-    bool used;     /* the OTLP field says all of it */
-    struct slice name;
-    struct mp_value v;
-    struct mp content; /* where v's content begins */
-};
-
-struct state {
-    struct record_maker *maker;
-    struct otlp_out *o;
-    size_t aside_count;
-    struct trace_context trace;
-    struct aside aside[MAX_ASIDE];
-};
-
-int record_maker_init(struct record_maker *maker, bool pad_trace_id)
+int record_maker_init(struct record_maker *maker, const struct record_config *config)
 {
-    const struct name_rows lists[] = {{key_names}};
+    const struct name_rows lists[] = {{record_names}};
     int r = name_table_init(&maker->keys, lists, 1);
 
     if (r == 0)
         r = severity_words_init(&maker->severity_words);
-    maker->pad_trace_id = pad_trace_id;
+    maker->pad_trace_id = config->pad_trace_id;
+    maker->parse_text = config->parse_text;
+    maker->is_limited = config->is_limited;
+    maker->service_ranks = config->service == RECORD_SERVICE_NEVER   ? 0
+                           : config->service == RECORD_SERVICE_NAMED ? SERVICE_MAYBE_RANK
+                                                                     : SERVICE_FALLBACK_RANK;
+    if (!config->has_service && config->service != RECORD_SERVICE_NEVER)
+        maker->service_ranks = UINT8_MAX;
     maker->memo = (struct timestamp_memo){.day_s = 0};
     key_set_init(&maker->seen);
+    for (size_t i = 0; i < TEXT_MAX_DEPTH; i++)
+        buf_init(&maker->text[i], SCRATCH_MAX_BYTES);
+    buf_init(&maker->more, SCRATCH_MAX_BYTES);
+    buf_init(&maker->nest, SCRATCH_MAX_BYTES);
     return r;
 }
 
 void record_maker_fini(struct record_maker *maker)
 {
     key_set_fini(&maker->seen);
+    for (size_t i = 0; i < TEXT_MAX_DEPTH; i++)
+        buf_fini(&maker->text[i]);
+    buf_fini(&maker->more);
+    buf_fini(&maker->nest);
+}
+
+void record_maker_trim(struct record_maker *maker)
+{
+    for (size_t i = 0; i < TEXT_MAX_DEPTH; i++) {
+        maker->text[i].n = 0;
+        buf_trim(&maker->text[i], SCRATCH_KEEP_BYTES);
+    }
+    maker->more.n = maker->nest.n = 0;
+    buf_trim(&maker->more, SCRATCH_KEEP_BYTES);
+    buf_trim(&maker->nest, SCRATCH_KEEP_BYTES);
 }
 
 /* ---- the pairs ---- */
@@ -91,7 +66,6 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
     return r < 0 ? r : key_set_keep(&s->maker->seen, text, ret_name);
 }
 
-/* Makes a key unique. *ret_slot: its row if it has one and is the first so named. */
 static inline int enter_key(struct state *s, struct slice *name, const struct name_slot **ret_slot)
 {
     struct name_word w = name_word_of(*name);
@@ -103,6 +77,11 @@ static inline int enter_key(struct state *s, struct slice *name, const struct na
         return 0;
     *ret_slot = NULL;
     return r < 0 ? r : key_set_rename(&s->maker->seen, *name, w.mixed, name);
+}
+
+int record_enter(struct state *s, struct slice *name, const struct name_slot **ret_slot)
+{
+    return enter_key(s, name, ret_slot);
 }
 
 /* Any key; long ones, odd ones. */
@@ -128,31 +107,108 @@ static inline struct aside *put_aside(struct state *s, const struct name_slot *s
 
     a->kind = (enum key_kind)slot->kind;
     a->value = slot->value;
+    a->order = aside_order(s, slot->value);
     a->used = false;
     a->name.p = name.p;
     a->name.n = name.n;
     return a;
 }
 
-/* A pair whose key is known; *in is at its value, of any type. */
-static int put_value(struct state *s, struct mp *in, struct slice name,
-                     const struct name_slot *slot)
+static bool is_iostream(const struct mp_value *v)
 {
-    struct mp_value v;
-    int r = mp_next(in, &v);
+    return v->type == MP_STR && (slice_is(v->bytes, "stdout") || slice_is(v->bytes, "stderr"));
+}
 
-    if (r < 0)
-        return r;
-    if (slot != NULL && slot->kind == KEY_TRACE)
-        trace_context_take(&s->trace, (enum trace_form)slot->value, &v, s->maker->pad_trace_id);
-    if (slot != NULL && slot->kind != KEY_TRACE && s->aside_count < MAX_ASIDE) {
-        struct aside *a = put_aside(s, slot, name);
+/* "path/file.go:123" to its parts. */
+static bool split_caller(const struct mp_value *v, struct slice *ret_path, uint64_t *ret_line)
+{
+    size_t colon;
+    uint64_t line = 0;
 
-        a->v = v;
-        a->content = *in;
-        return mp_skip_content(in, &v);
+    if (v->type != MP_STR || v->bytes.n < 3 || v->bytes.n > FACT_MAX_BYTES)
+        return false;
+    for (colon = v->bytes.n; colon > 0 && (unsigned)(v->bytes.p[colon - 1] - '0') <= 9; colon--)
+        ;
+    if (colon < 2 || v->bytes.n - colon < 1 || v->bytes.n - colon > 9 ||
+        v->bytes.p[colon - 1] != ':')
+        return false;
+    for (size_t i = colon; i < v->bytes.n; i++)
+        line = line * 10 + v->bytes.p[i] - '0';
+    *ret_path = slice_of(v->bytes.p, colon - 1);
+    *ret_line = line;
+    return true;
+}
+
+/* An attribute of ours: under another name where the record has one so named. */
+static int put_own(struct state *s, struct slice name, struct mp *in, const struct mp_value *v)
+{
+    struct name_word w = name_word_of(name);
+    int r = key_set_add(&s->maker->seen, name, w.mixed);
+
+    if (r == 0)
+        r = key_set_rename(&s->maker->seen, name, w.mixed, &name);
+    return r < 0 ? r : otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, in, v);
+}
+
+/* The semantic conventions' name, where the value is what they mean by it. */
+static int put_renamed(struct state *s, struct mp *in, struct slice name, enum rename rename,
+                       const struct mp_value *v)
+{
+    struct mp_value part = {.type = MP_UINT};
+    struct slice path;
+    uint64_t line;
+    bool fits;
+    int r;
+
+    if (rename == RENAME_CALLER && split_caller(v, &path, &line)) {
+        part.u = line;
+        r = put_own(s, SLICE_LITERAL("code.line.number"), in, &part);
+        part = (struct mp_value){.type = MP_STR, .bytes = path};
+        return r < 0 ? r : put_own(s, record_renames[rename], in, &part);
     }
-    return otlp_value_put_pair(s->o, F_ATTRIBUTE, name, in, &v);
+    fits = rename == RENAME_IOSTREAM ? is_iostream(v)
+           : rename == RENAME_CALLER ? false
+                                     : v->type < MP_EXT && v->type != MP_NIL;
+    if (!fits || slice_equal(name, record_renames[rename]))
+        return otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, in, v);
+    return put_own(s, record_renames[rename], in, v);
+}
+
+/* Keys that are read, and stay attributes all the same. */
+static void note_kept(struct state *s, const struct name_slot *slot, const struct mp_value *v)
+{
+    if (slot->kind == KEY_TRACE)
+        trace_context_take(&s->trace, (enum trace_form)slot->value, v, s->maker->pad_trace_id);
+    else if (slot->kind == KEY_MACHINE && v->type == MP_STR)
+        facts_offer(s->facts, FACT_HOST_NAME, v->bytes);
+}
+
+int record_value(struct state *s, struct mp *in, struct slice name, const struct name_slot *slot,
+                 const struct mp_value *v)
+{
+    struct aside *a;
+
+    if (slot == NULL)
+        return otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, in, v);
+    if (v->type == MP_MAP && (slot->kind == KEY_NEST || slot->kind == KEY_FACT))
+        return record_nest(s, name, in, v);
+    switch (slot->kind) {
+    case KEY_TIME:
+    case KEY_SEVERITY:
+    case KEY_BODY:
+    case KEY_FACT:
+        if (s->aside_count == MAX_ASIDE)
+            break;
+        a = put_aside(s, slot, name);
+        a->v = *v;
+        a->content = *in;
+        return mp_skip_content(in, v);
+    case KEY_RENAME:
+        return put_renamed(s, in, name, (enum rename)slot->value, v);
+    default:
+        note_kept(s, slot, v);
+    }
+    return otlp_value_put_pair(record_out(s, slot), F_ATTRIBUTE, name, in, v);
 }
 
 /* A pair of two short strings: the case that counts. */
@@ -162,15 +218,17 @@ static inline int put_text(struct state *s, struct slice name, const struct name
     struct aside *a;
 
     if (__builtin_expect(slot == NULL, 1))
-        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
-    if (slot->kind == KEY_TRACE) {
+        return otlp_value_put_text_pair(record_out(s, NULL), F_ATTRIBUTE, name, text);
+    if (slot->kind > KEY_FACT) {
         const struct mp_value v = {.type = MP_STR, .bytes = text};
 
-        trace_context_take(&s->trace, (enum trace_form)slot->value, &v, s->maker->pad_trace_id);
-        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
+        if (slot->kind == KEY_RENAME)
+            return put_renamed(s, NULL, name, (enum rename)slot->value, &v);
+        note_kept(s, slot, &v);
+        return otlp_value_put_text_pair(record_out(s, slot), F_ATTRIBUTE, name, text);
     }
     if (s->aside_count == MAX_ASIDE)
-        return otlp_value_put_text_pair(s->o, F_ATTRIBUTE, name, text);
+        return otlp_value_put_text_pair(record_out(s, NULL), F_ATTRIBUTE, name, text);
     a = put_aside(s, slot, name);
     a->v.type = MP_STR;
     a->v.bytes.p = text.p;
@@ -182,7 +240,7 @@ static inline int put_text(struct state *s, struct slice name, const struct name
  * Strings of up to 255 bytes are read here, with the place kept in a register: slices that are
  * written and read back at once would stall the processor. Everything else goes the long way.
  */
-static int put_pairs(struct state *s, struct mp *in, uint32_t pairs)
+int record_pairs(struct state *s, struct mp *in, uint32_t pairs)
 {
     const uint8_t *p = in->p, *const end = in->end;
 
@@ -207,8 +265,12 @@ static int put_pairs(struct state *s, struct mp *in, uint32_t pairs)
             r = put_text(s, name, slot, text);
             p = next;
         } else {
+            struct mp_value v;
+
             in->p = p;
-            r = put_value(s, in, name, slot);
+            r = mp_next(in, &v);
+            if (r == 0)
+                r = record_value(s, in, name, slot, &v);
             p = in->p;
         }
         if (r < 0)
@@ -220,15 +282,14 @@ static int put_pairs(struct state *s, struct mp *in, uint32_t pairs)
 
 /* ---- what was put aside ---- */
 
-/* The best of a kind whose rank is `from` or worse; NULL when there is none left. */
-static struct aside *best(struct state *s, enum key_kind kind, unsigned from)
+struct aside *record_best(struct state *s, enum key_kind kind, unsigned from)
 {
     struct aside *found = NULL;
 
     for (size_t i = 0; i < s->aside_count; i++) {
         struct aside *a = &s->aside[i];
 
-        if (a->kind == kind && a->value >= from && (found == NULL || a->value < found->value))
+        if (a->kind == kind && a->order >= from && (found == NULL || a->order < found->order))
             found = a;
     }
     return found;
@@ -240,7 +301,8 @@ static uint64_t choose_time(struct state *s, const struct record_event *event)
 
     if (event->metadata != NULL && event->metadata->time_ns != 0)
         return event->metadata->time_ns;
-    for (struct aside *a = best(s, KEY_TIME, 0); a != NULL; a = best(s, KEY_TIME, a->value + 1u)) {
+    for (struct aside *a = record_best(s, KEY_TIME, 0); a != NULL;
+         a = record_best(s, KEY_TIME, a->order + 1u)) {
         if (timestamp_of(&a->v, &s->maker->memo, &t)) {
             a->used = t.exact;
             return t.ns;
@@ -254,6 +316,23 @@ static void write_severity(struct otlp_out *o, uint8_t number, struct slice text
     o->w[0] = F_SEVERITY;
     o->w[1] = number;
     o->w = pb_put_bytes(o->w + 2, F_SEVERITY_TEXT, text);
+}
+
+/* Serilog leaves @l out where it would say Information. */
+static void put_default_severity(struct state *s)
+{
+    bool has_time = false, has_text = false;
+
+    for (size_t i = 0; i < s->aside_count; i++) {
+        has_time = has_time || slice_is(s->aside[i].name, "@t");
+        has_text =
+            has_text || slice_is(s->aside[i].name, "@m") || slice_is(s->aside[i].name, "@mt");
+    }
+    if (!has_time || !has_text)
+        return;
+    s->o->w[0] = F_SEVERITY;
+    s->o->w[1] = 9; /* INFO */
+    s->o->w += 2;
 }
 
 /* The caller has RECORD_TAIL_BYTES of room. */
@@ -271,31 +350,63 @@ static int put_severity(struct state *s, const struct metadata *metadata)
         write_severity(s->o, metadata->severity_number, severity_name(metadata->severity_number));
         return 0;
     }
-    for (struct aside *a = best(s, KEY_SEVERITY, 0); a != NULL;
-         a = best(s, KEY_SEVERITY, a->value + 1u)) {
+    for (struct aside *a = record_best(s, KEY_SEVERITY, 0); a != NULL;
+         a = record_best(s, KEY_SEVERITY, a->order + 1u)) {
         if (severity_of(&a->v, (enum severity_scale)(a->value % 4), &s->maker->severity_words,
                         &severity)) {
-            a->used = severity.exact;
+            a->used = a->used || severity.exact;
             write_severity(s->o, severity.number, slice_of(severity.text, severity.text_n));
             return 0;
         }
     }
+    put_default_severity(s);
     return 0;
 }
 
-static int put_body(struct state *s)
+/* "repository/name:tag": only a colon behind the last slash begins a tag. */
+static bool offer_image(struct facts *facts, struct slice text)
 {
-    struct aside *a = best(s, KEY_BODY, 0);
+    size_t at = text.n;
 
-    while (a != NULL && a->v.type == MP_NIL)
-        a = best(s, KEY_BODY, a->value + 1u);
-    if (a == NULL || (a->value == BODY_EVENT_RANK && a->v.type != MP_STR))
-        return 0;
-    a->used = true;
-    /* Docker and tail leave the line's end in. */
-    if (a->v.type == MP_STR && a->v.bytes.n > 0 && a->v.bytes.p[a->v.bytes.n - 1] == '\n')
-        a->v.bytes.n--;
-    return otlp_value_put(s->o, F_BODY, &a->content, &a->v);
+    while (at > 0 && text.p[at - 1] != ':' && text.p[at - 1] != '/' && text.p[at - 1] != '@')
+        at--;
+    if (at < 2 || text.p[at - 1] != ':' || at == text.n)
+        return facts_offer(facts, FACT_IMAGE_NAME, text);
+    if (!facts_offer(facts, FACT_IMAGE_NAME, slice_of(text.p, at - 1)))
+        return false;
+    return facts_offer(facts, FACT_IMAGE_TAG, slice_of(text.p + at, text.n - at));
+}
+
+static bool offer(struct state *s, const struct aside *a)
+{
+    enum fact fact = FACT_OF(a->value);
+    struct slice text = a->v.bytes;
+
+    if (a->v.type != MP_STR || !utf8_is_valid(text))
+        return false;
+    if (fact == FACT_SERVICE_NAME && FACT_RANK(a->value) >= s->maker->service_ranks)
+        return false;
+    if (fact == FACT_IMAGE_NAME)
+        return offer_image(s->facts, text);
+    if (fact == FACT_CONTAINER_NAME && text.n > 1 && text.p[0] == '/')
+        text = slice_of(text.p + 1, text.n - 1);
+    return facts_offer(s->facts, fact, text);
+}
+
+/* Best first, so that of several host names the best is the resource's. */
+static void choose_facts(struct state *s)
+{
+    for (struct aside *a = record_best(s, KEY_FACT, 0); a != NULL;
+         a = record_best(s, KEY_FACT, a->order + 1u))
+        a->used = offer(s, a);
+}
+
+/* A whole map, as the body. */
+static int put_record_body(struct state *s, struct mp pairs, uint32_t count)
+{
+    const struct mp_value map = {.type = MP_MAP, .count = count};
+
+    return count == 0 ? 0 : otlp_value_put(s->o, F_BODY, &pairs, &map);
 }
 
 static int put_leftovers(struct state *s)
@@ -306,7 +417,7 @@ static int put_leftovers(struct state *s)
         struct aside *a = &s->aside[i];
 
         if (!a->used)
-            r = otlp_value_put_pair(s->o, F_ATTRIBUTE, a->name, &a->content, &a->v);
+            r = otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, a->name, &a->content, &a->v);
     }
     return r;
 }
@@ -324,7 +435,7 @@ static void put_trace(struct otlp_out *o, const struct trace_context *trace)
 
 /* ---- metadata ---- */
 
-static void merge_trace(struct trace_context *trace, const struct trace_context *from)
+void record_merge_trace(struct trace_context *trace, const struct trace_context *from)
 {
     if (from->has_trace) {
         memcpy(trace->trace, from->trace, sizeof(trace->trace));
@@ -338,17 +449,6 @@ static void merge_trace(struct trace_context *trace, const struct trace_context 
         trace->flags = from->flags;
         trace->has_flags = true;
     }
-}
-
-/* An attribute of ours: under another name where the record has one so named. */
-static int put_own(struct state *s, struct slice name, struct mp *in, const struct mp_value *v)
-{
-    struct name_word w = name_word_of(name);
-    int r = key_set_add(&s->maker->seen, name, w.mixed);
-
-    if (r == 0)
-        r = key_set_rename(&s->maker->seen, name, w.mixed, &name);
-    return r < 0 ? r : otlp_value_put_pair(s->o, F_ATTRIBUTE, name, in, v);
 }
 
 /* Its attributes beside the record's, and what has no field of its own as one attribute. */
@@ -367,7 +467,7 @@ static int put_metadata(struct state *s, const struct record_event *event)
         if (r == 0)
             r = mp_next(&in, &v);
         if (r == 0)
-            r = otlp_value_put_pair(s->o, F_ATTRIBUTE, name, &in, &v);
+            r = otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, &in, &v);
     }
     if (r == 0 && !m->is_complete) {
         r = mp_next(&raw, &v);
@@ -382,11 +482,61 @@ static int put_metadata(struct state *s, const struct record_event *event)
         *s->o->w++ = F_DROPPED;
         s->o->w = pb_put_varint(s->o->w, m->dropped_attributes);
     }
-    merge_trace(&s->trace, &m->trace);
+    record_merge_trace(&s->trace, &m->trace);
     return r;
 }
 
 /* ---- the record ---- */
+
+/* A record that OTLP's body map became is that body, whatever its keys are called. */
+static bool is_body_map(const struct record_event *event, struct mp in, uint32_t pairs)
+{
+    struct mp_value key, v;
+
+    if (event->metadata == NULL || !event->metadata->is_otlp)
+        return false;
+    for (uint32_t i = 0; i < pairs; i++) {
+        if (mp_next(&in, &key) < 0 || mp_skip_content(&in, &key) < 0 || mp_next(&in, &v) < 0 ||
+            mp_skip_content(&in, &v) < 0)
+            return false;
+        if (key.type == MP_STR && slice_is(key.bytes, "log"))
+            return false;
+    }
+    return true;
+}
+
+static int put_body(struct state *s, const struct record_event *event, struct mp start,
+                    uint32_t pairs)
+{
+    struct aside *body = NULL;
+    int r;
+
+    if (is_body_map(event, start, pairs))
+        return put_record_body(s, start, pairs);
+    r = record_body(s, &body);
+    if (r < 0)
+        return r;
+    if (body == NULL)
+        return put_record_body(s, start, pairs);
+    body->used = true;
+    return otlp_value_put(s->o, F_BODY, &body->content, &body->v);
+}
+
+/* A log: {level, logger} beside a message, as ECS has it. */
+static int read_log_map(struct state *s)
+{
+    for (size_t i = 0; i < s->aside_count; i++) {
+        struct aside *a = &s->aside[i];
+
+        if (a->kind == KEY_BODY && !a->used && a->v.type == MP_MAP && slice_is(a->name, "log")) {
+            struct mp in = a->content;
+
+            a->used = true;
+            return record_nest(s, a->name, &in, &a->v);
+        }
+    }
+    return 0;
+}
 
 static int put_rest(struct state *s, const struct record_event *event)
 {
@@ -394,14 +544,15 @@ static int put_rest(struct state *s, const struct record_event *event)
 
     if (r == 0)
         r = put_severity(s, event->metadata);
-    if (r == 0)
-        r = put_body(s);
+    choose_facts(s);
     if (r == 0)
         r = put_leftovers(s);
     if (r == 0 && event->metadata != NULL)
         r = put_metadata(s, event);
     if (r == 0 && event->odd_time != NULL)
         r = put_own(s, SLICE_LITERAL("fluent.time"), NULL, event->odd_time);
+    if (r == 0 && s->more > 0)
+        r = record_out_finish(s);
     if (r == 0)
         r = otlp_out_need(s->o, RECORD_TAIL_BYTES);
     if (r == 0)
@@ -409,25 +560,46 @@ static int put_rest(struct state *s, const struct record_event *event)
     return r;
 }
 
+static int begin(struct state *s, struct record_maker *maker, struct facts *facts,
+                 struct otlp_out *o)
+{
+    s->maker = maker;
+    s->facts = facts;
+    s->o = o;
+    s->depth = 0;
+    s->aside_count = 0;
+    s->trace.has_trace = s->trace.has_span = s->trace.has_flags = false;
+    s->flat = s->kept = s->more = 0;
+    key_set_clear(&maker->seen);
+    if (maker->is_limited) {
+        maker->more.n = 0;
+        if (buf_reserve(&maker->more, 1) < 0)
+            return -ENOMEM;
+        s->side = otlp_out_of(&maker->more);
+    }
+    return otlp_out_need(o, RECORD_HEAD_BYTES + RECORD_TAIL_BYTES);
+}
+
 int record_put(struct record_maker *maker, const struct record_event *event, struct mp *in,
-               uint32_t pairs, struct otlp_out *o, uint64_t *ret_time_ns)
+               uint32_t pairs, struct record_out *ret)
 {
     struct state s;
+    const struct mp start = *in;
+    struct otlp_out *o = &ret->o;
     uint64_t observed_ns = event->received_ns, time_ns;
     size_t content;
     uint8_t *head;
-    int r = otlp_out_need(o, RECORD_HEAD_BYTES + RECORD_TAIL_BYTES);
+    int r = begin(&s, maker, &ret->facts, o);
 
     if (r < 0)
         return r;
-    s.maker = maker;
-    s.o = o;
-    s.aside_count = 0;
-    s.trace.has_trace = s.trace.has_span = s.trace.has_flags = false;
-    key_set_clear(&maker->seen);
     content = otlp_out_nest_begin(o, F_LOG_RECORD, RECORD_LENGTH_BYTES);
     o->w += 2 * 9;
-    r = put_pairs(&s, in, pairs);
+    r = record_pairs(&s, in, pairs);
+    if (r == 0)
+        r = put_body(&s, event, start, pairs);
+    if (r == 0)
+        r = read_log_map(&s);
     if (r < 0)
         return r;
     time_ns = choose_time(&s, event);
@@ -440,6 +612,6 @@ int record_put(struct record_maker *maker, const struct record_event *event, str
     head = pb_put_fixed64(head, F_TIME, time_ns);
     pb_put_fixed64(head, F_OBSERVED, observed_ns);
     otlp_out_nest_end(o, content, RECORD_LENGTH_BYTES);
-    *ret_time_ns = time_ns;
+    ret->time_ns = time_ns;
     return 0;
 }

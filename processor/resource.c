@@ -2,6 +2,7 @@
 
 #include "processor/otlp_out.h"
 #include "processor/otlp_value.h"
+#include "shared/base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,11 @@
 #define MAX_HEAD_BYTES ((size_t)1 << 20)
 #define MAX_CONFIGURED 64
 #define LENGTH_BYTES 2
+/* Places for heads: sets of four, by hash. */
+#define KNOWN_BITS 6
+#define KNOWN_WAYS 4
+#define KNOWN (KNOWN_WAYS << KNOWN_BITS)
+#define KEEP_BYTES ((size_t)4 << 10)
 
 static const char *const fact_names[FACT_COUNT] = {
     [FACT_HOST_NAME] = "host.name",
@@ -25,6 +31,7 @@ static const char *const fact_names[FACT_COUNT] = {
     [FACT_CONTAINER_ID] = "container.id",
     [FACT_CONTAINER_NAME] = "container.name",
     [FACT_IMAGE_NAME] = "container.image.name",
+    [FACT_IMAGE_TAG] = "container.image.tags",
     [FACT_NAMESPACE] = "k8s.namespace.name",
     [FACT_NAMESPACE_UID] = "k8s.namespace.uid",
     [FACT_POD_NAME] = "k8s.pod.name",
@@ -46,6 +53,14 @@ struct pair {
     struct slice value;
 };
 
+/* A head that was encoded before, in a table by the hash of its signature. */
+struct known {
+    uint64_t hash; /* of the signature */
+    struct buf signature;
+    struct buf bytes;
+    struct frame_head head;
+};
+
 struct resource {
     char *text; /* owns the configured pairs' bytes */
     struct pair configured[MAX_CONFIGURED];
@@ -54,10 +69,12 @@ struct resource {
     struct resource_group group;
     uint32_t given;
     struct key_set seen;
-    struct buf signature; /* of the facts in the head */
-    struct buf fresh;     /* of the record at hand */
-    bool is_stale;        /* the head is another group's, whatever the facts are */
-    struct buf head;
+    uint64_t generation; /* of the group: part of every signature */
+    uint64_t ids;        /* of heads so far */
+    struct buf fresh;    /* the signature of the record at hand */
+    struct buf joined;   /* a prefix and a key */
+    struct known *chosen;
+    struct known known[KNOWN];
 };
 
 /* ---- the configured attributes ---- */
@@ -181,10 +198,12 @@ int resource_new(const struct resource_config *config, struct resource **ret_res
     if (resource == NULL)
         return err_set(err, ENOMEM, "no memory for the resource");
     key_set_init(&resource->seen);
-    buf_init(&resource->signature, MAX_HEAD_BYTES);
     buf_init(&resource->fresh, MAX_HEAD_BYTES);
-    buf_init(&resource->head, MAX_HEAD_BYTES);
-    resource->is_stale = true;
+    buf_init(&resource->joined, MAX_HEAD_BYTES);
+    for (size_t i = 0; i < KNOWN; i++) {
+        buf_init(&resource->known[i].signature, MAX_HEAD_BYTES);
+        buf_init(&resource->known[i].bytes, MAX_HEAD_BYTES);
+    }
     r = configure_all(resource, config, err);
     if (r == 0) {
         r = resource_choose(resource, &none);
@@ -204,9 +223,12 @@ void resource_free(struct resource **resource)
     if (*resource == NULL)
         return;
     key_set_fini(&(*resource)->seen);
-    buf_fini(&(*resource)->signature);
     buf_fini(&(*resource)->fresh);
-    buf_fini(&(*resource)->head);
+    buf_fini(&(*resource)->joined);
+    for (size_t i = 0; i < KNOWN; i++) {
+        buf_fini(&(*resource)->known[i].signature);
+        buf_fini(&(*resource)->known[i].bytes);
+    }
     free((*resource)->text);
     free(*resource);
     *resource = NULL;
@@ -220,7 +242,6 @@ void resource_begin(struct resource *resource)
         return;
     resource->has_group = false;
     resource->given = 0;
-    resource->is_stale = true;
 }
 
 uint32_t resource_given(const struct resource *resource)
@@ -258,7 +279,7 @@ int resource_group(struct resource *resource, const struct resource_group *group
     resource->has_group = true;
     resource->given = given;
     resource->group = *group;
-    resource->is_stale = true;
+    resource->generation++;
     return 0;
 }
 
@@ -281,7 +302,7 @@ static int put_map_pair(struct resource *resource, struct otlp_out *o, struct sl
                         struct mp *in)
 {
     char scratch[OTLP_KEY_TEXT_BYTES];
-    struct buf *joined = &resource->fresh; /* free by now */
+    struct buf *joined = &resource->joined;
     struct mp_value key, v;
     struct slice name;
     int r = mp_next(in, &key);
@@ -311,6 +332,20 @@ static int put_map(struct resource *resource, struct otlp_out *o, const char *pr
     return r;
 }
 
+/* The tags are an array, of which one is known. */
+static int put_tag(struct otlp_out *o, struct slice name, struct slice tag)
+{
+    uint8_t array[FACT_MAX_BYTES + 8];
+    const struct mp_value v = {.type = MP_ARRAY, .count = 1};
+    struct mp in;
+
+    array[0] = 0xda;
+    bytes_put_be16(array + 1, (uint16_t)tag.n);
+    memcpy(array + 3, tag.p, tag.n);
+    in = mp_of(slice_of(array, 3 + tag.n));
+    return otlp_value_put_pair(o, F_ATTRIBUTE, name, &in, &v);
+}
+
 static int put_facts(struct resource *resource, struct otlp_out *o, const struct facts *facts)
 {
     int r = 0;
@@ -322,7 +357,9 @@ static int put_facts(struct resource *resource, struct otlp_out *o, const struct
             continue;
         r = enter(resource, &name, false);
         if (r > 0)
-            r = otlp_value_put_text_pair(o, F_ATTRIBUTE, name, facts->value[f]);
+            r = f == FACT_IMAGE_TAG
+                    ? put_tag(o, name, facts->value[f])
+                    : otlp_value_put_text_pair(o, F_ATTRIBUTE, name, facts->value[f]);
     }
     for (unsigned m = 0; r == 0 && m < FACT_MAPS; m++)
         if (facts->maps_set & 1u << m)
@@ -344,7 +381,7 @@ static int put_configured(struct resource *resource, struct otlp_out *o)
     return r;
 }
 
-static int put_head(struct resource *resource, const struct facts *facts)
+static int put_head(struct resource *resource, const struct facts *facts, struct buf *head)
 {
     const struct resource_group *group = resource->has_group ? &resource->group : NULL;
     struct otlp_out o;
@@ -352,11 +389,11 @@ static int put_head(struct resource *resource, const struct facts *facts)
     int r;
 
     key_set_clear(&resource->seen);
-    resource->head.n = 0;
-    r = buf_reserve(&resource->head, 64);
+    head->n = 0;
+    r = buf_reserve(head, 64);
     if (r < 0)
         return r;
-    o = otlp_out_of(&resource->head);
+    o = otlp_out_of(head);
     content = otlp_out_nest_begin(&o, F_RESOURCE, LENGTH_BYTES);
     if (group != NULL)
         r = put_map(resource, &o, "", group->attributes, group->count);
@@ -375,58 +412,102 @@ static int put_head(struct resource *resource, const struct facts *facts)
     otlp_out_nest_end(&o, content, LENGTH_BYTES);
     if (group != NULL && group->schema_url.n > 0)
         r = otlp_value_put_string(&o, F_SCHEMA_URL, group->schema_url);
-    resource->head.n = otlp_out_offset(&o);
+    head->n = otlp_out_offset(&o);
     return r;
 }
 
-/* Which facts, and their bytes. */
-static int sign(struct buf *to, const struct facts *facts)
+static uint8_t *put_raw(uint8_t *w, struct slice s)
 {
-    const uint32_t sets[2] = {facts->set, facts->maps_set};
+    const uint32_t n = (uint32_t)s.n;
+
+    memcpy(w, &n, sizeof(n));
+    memcpy(w + sizeof(n), s.p, n);
+    return w + sizeof(n) + n;
+}
+
+/* Which facts, and their bytes. */
+static int sign(struct resource *resource, const struct facts *facts)
+{
+    const uint64_t lead[2] = {resource->has_group ? resource->generation : 0,
+                              (uint64_t)facts->maps_set << 32 | facts->set};
+    struct buf *to = &resource->fresh;
+    size_t n = sizeof(lead);
+    uint8_t *w;
+
+    for (uint32_t left = facts->set; left != 0; left &= left - 1)
+        n += sizeof(uint32_t) + facts->value[__builtin_ctz(left)].n;
+    for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
+        n += sizeof(uint32_t) + facts->map[__builtin_ctz(left)].n;
+    to->n = 0;
+    if (buf_reserve(to, n) < 0)
+        return -ENOMEM;
+    memcpy(to->p, lead, sizeof(lead));
+    w = to->p + sizeof(lead);
+    for (uint32_t left = facts->set; left != 0; left &= left - 1)
+        w = put_raw(w, facts->value[__builtin_ctz(left)]);
+    for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
+        w = put_raw(w, facts->map[__builtin_ctz(left)]);
+    to->n = n;
+    return 0;
+}
+
+/* Encodes a head into a place of the table. */
+static int learn(struct resource *resource, const struct facts *facts, struct known *place)
+{
     int r;
 
-    to->n = 0;
-    r = buf_append(to, sets, sizeof(sets));
-    for (uint32_t left = facts->set; r == 0 && left != 0; left &= left - 1) {
-        const struct slice value = facts->value[__builtin_ctz(left)];
-        const uint32_t n = (uint32_t)value.n;
+    place->signature.n = place->bytes.n = 0;
+    buf_trim(&place->bytes, KEEP_BYTES);
+    buf_trim(&place->signature, KEEP_BYTES);
+    r = put_head(resource, facts, &place->bytes);
+    if (r < 0)
+        return r;
+    place->head = (struct frame_head){++resource->ids, buf_slice(&place->bytes)};
+    return buf_append(&place->signature, resource->fresh.p, resource->fresh.n);
+}
 
-        r = buf_append(to, &n, sizeof(n));
-        if (r == 0)
-            r = buf_append(to, value.p, value.n);
-    }
-    for (uint32_t left = facts->maps_set; r == 0 && left != 0; left &= left - 1) {
-        const struct slice map = facts->map[__builtin_ctz(left)];
+/* Looks a signature up. Where it is new, *ret_free is the place to learn it in. */
+static struct known *recall(struct resource *resource, uint64_t hash, struct slice signature,
+                            struct known **ret_free)
+{
+    struct known *set = &resource->known[(hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS];
 
-        r = buf_append(to, map.p, map.n);
-    }
-    return r;
+    for (size_t i = 0; i < KNOWN_WAYS; i++)
+        if (set[i].hash == hash && slice_equal(buf_slice(&set[i].signature), signature))
+            return &set[i];
+    *ret_free = &set[resource->ids % KNOWN_WAYS];
+    return NULL;
 }
 
 int resource_choose(struct resource *resource, const struct facts *facts)
 {
-    struct buf swap;
-    int r;
+    struct known *place, *fresh;
+    struct slice signature;
+    uint64_t hash, before = resource->chosen == NULL ? 0 : resource->chosen->head.id;
+    int r = sign(resource, facts);
 
-    r = sign(&resource->fresh, facts);
     if (r < 0)
         return r;
-    if (!resource->is_stale &&
-        slice_equal(buf_slice(&resource->fresh), buf_slice(&resource->signature)))
+    signature = buf_slice(&resource->fresh);
+    if (resource->chosen != NULL && slice_equal(buf_slice(&resource->chosen->signature), signature))
         return 0;
-    swap = resource->signature;
-    resource->signature = resource->fresh;
-    resource->fresh = swap;
-    /* Until the head is whole it is nobody's. */
-    resource->is_stale = true;
-    r = put_head(resource, facts);
-    if (r < 0)
-        return r;
-    resource->is_stale = false;
-    return 1;
+    hash = hash_slices(&signature, 1).low;
+    place = recall(resource, hash, signature, &fresh);
+    if (place == NULL) {
+        place = fresh;
+        place->hash = hash;
+        r = learn(resource, facts, place);
+        if (r < 0) {
+            /* Nobody's head: the signature of none is that short. */
+            place->signature.n = 0;
+            return r;
+        }
+    }
+    resource->chosen = place;
+    return place->head.id != before;
 }
 
-struct slice resource_head(const struct resource *resource)
+const struct frame_head *resource_head(const struct resource *resource)
 {
-    return buf_slice(&resource->head);
+    return &resource->chosen->head;
 }

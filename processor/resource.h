@@ -5,9 +5,9 @@
  *   the record    facts that record.c found in it: machine_id, Kubernetes' and Docker's names
  *   the options   service.name, environment, resource.attributes
  *
- * Facts are collected per record without copying (struct facts). Their bytes make a signature; only
- * where it differs from the last record's, a new head is encoded. Heads are the fields of a
- * ResourceLogs message but for scope_logs, as frame_builder.h wants them.
+ * Facts are collected per record without copying (struct facts). Their bytes make a signature, by
+ * which the head that was encoded for them is found again: a relay's chunk may change between
+ * machines with every record.
  *
  *     resource_begin(resource)                    each chunk: no group
  *     resource_group(resource, &group)            a marker; NULL: it ends
@@ -18,6 +18,7 @@
 #ifndef PROCESSOR_RESOURCE_H
 #define PROCESSOR_RESOURCE_H
 
+#include "processor/frame_builder.h"
 #include "processor/key_set.h"
 #include "processor/mp.h"
 #include "shared/base/buf.h"
@@ -33,6 +34,7 @@ enum fact {
     FACT_CONTAINER_ID,
     FACT_CONTAINER_NAME,
     FACT_IMAGE_NAME,
+    FACT_IMAGE_TAG, /* an array of one */
     FACT_NAMESPACE,
     FACT_NAMESPACE_UID,
     FACT_POD_NAME,
@@ -132,6 +134,7 @@ uint32_t resource_given(const struct resource *resource);
 /* Takes a record's facts. Returns 1 if the head is another one than before, 0 if not, or -errno. */
 int resource_choose(struct resource *resource, const struct facts *facts);
 
-struct slice resource_head(const struct resource *resource);
+/* Lent until the next resource_choose. */
+const struct frame_head *resource_head(const struct resource *resource);
 
 #endif

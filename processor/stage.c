@@ -232,6 +232,15 @@ static enum convert_trace_id trace_id_mode(const struct options *options)
     return CONVERT_TRACE_PAD;
 }
 
+static enum record_service service_mode(const struct options *options)
+{
+    if (options_is(options, OPT_RECORD_SERVICE, "never"))
+        return RECORD_SERVICE_NEVER;
+    if (options_is(options, OPT_RECORD_SERVICE, "any"))
+        return RECORD_SERVICE_ANY;
+    return RECORD_SERVICE_NAMED;
+}
+
 static enum frame_codec_id frame_codec_of(const struct options *options)
 {
     if (options_is(options, OPT_JOURNAL_COMPRESSION, "zstd"))
@@ -261,7 +270,11 @@ static void fill_config(struct stage *stage, struct lane_config *config)
                 .self_name = options_string(options, OPT_SELF_NAME),
                 .self_version = SLUICE_VERSION,
                 .self_host = options_string(options, OPT_SELF_HOST),
+                .resource_attributes = options_string(options, OPT_RESOURCE_ATTRIBUTES),
                 .trace_id = trace_id_mode(options),
+                .service = service_mode(options),
+                .parse_text = options_bool(options, OPT_RECORD_PARSE_TEXT),
+                .is_limited = options_is(options, OPT_OTLP_PROFILE, "dash0"),
                 .max_decompressed = options_size(options, OPT_PROCESSOR_MAX_DECOMPRESSED),
             },
         .codec = frame_codec_of(options),

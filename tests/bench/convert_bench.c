@@ -172,6 +172,8 @@ static void run(const struct options *options, struct input *input)
                                             .self_name = "sluice",
                                             .self_version = "0.1",
                                             .self_host = "bench",
+                                            .parse_text = true,
+                                            .service = RECORD_SERVICE_NAMED,
                                             .max_decompressed = (size_t)256 << 20};
     struct sink sink = {.room = NULL};
     const struct frame_sink frame_sink = {reserve, commit, NULL, &sink};

@@ -55,6 +55,8 @@ static void open_rig(struct rig *rig, unsigned variant)
         .self_name = "sluice",
         .self_version = "0",
         .self_host = "host",
+        .parse_text = true,
+        .is_limited = variant / FRAME_CODECS / 3 % 2 == 1,
         .trace_id = (enum convert_trace_id)(variant / FRAME_CODECS % 3),
         .max_decompressed = (size_t)1 << 20,
     };

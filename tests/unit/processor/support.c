@@ -213,6 +213,8 @@ void rig_init(struct rig *rig, enum frame_codec_id codec, enum convert_trace_id 
                                             .self_version = "0.1",
                                             .self_host = "central",
                                             .trace_id = trace_id,
+                                            .parse_text = true,
+                                            .service = RECORD_SERVICE_NAMED,
                                             .max_decompressed = (size_t)8 << 20};
     struct frame_sink sink;
 

@@ -56,7 +56,8 @@ static void the_record_of_the_service(void **state)
     assert_string_equal(attribute_text(log, "component"), "job-executor");
     assert_string_equal(attribute_text(resource, "service.name"), "emp-job-queue");
     assert_string_equal(attribute_text(resource, "deployment.environment"), "production");
-    assert_int_equal(attribute_count(resource), 2);
+    assert_string_equal(attribute_text(resource, "host.name"), "comfyui-prod-1");
+    assert_int_equal(attribute_count(resource), 3);
     assert_string_equal(text_at(scope, "name"), "sluice");
     assert_string_equal(text_at(scope, "version"), "0.1");
     assert_string_equal(attribute_text(scope, "fluent.tag"), "app.web");
