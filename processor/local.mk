@@ -11,6 +11,7 @@ libconvert_a_SOURCES = \
 	processor/json_decimal.c processor/json_decimal.h \
 	processor/json_mp.c processor/json_mp.h \
 	processor/key_set.c processor/key_set.h \
+	processor/kvlist_keys.c processor/kvlist_keys.h \
 	processor/metadata.c processor/metadata.h \
 	processor/mp.c processor/mp.h \
 	processor/mp_encode.h \

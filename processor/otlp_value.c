@@ -1,7 +1,11 @@
 #include "processor/otlp_value.h"
 
+#include "processor/kvlist_keys.h"
+
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The most bytes around a name and a value: keys, and lengths of five bytes at the most. */
 #define HEAD_BYTES 48
@@ -148,6 +152,21 @@ static struct slice container_key(const struct mp_value *key, const uint8_t *fro
     return slice_of(scratch, at);
 }
 
+/* The shortest that reads back as the same number. */
+static int float_key(double d, char scratch[OTLP_KEY_TEXT_BYTES])
+{
+    int n = 0;
+
+    if (isnan(d))
+        return snprintf(scratch, OTLP_KEY_TEXT_BYTES, "nan");
+    for (int digits = 15; digits <= 17; digits++) {
+        n = snprintf(scratch, OTLP_KEY_TEXT_BYTES, "%.*g", digits, d);
+        if (strtod(scratch, NULL) == d)
+            break;
+    }
+    return n;
+}
+
 int otlp_value_key(struct mp *in, const struct mp_value *key, char scratch[OTLP_KEY_TEXT_BYTES],
                    struct slice *ret_text)
 {
@@ -172,7 +191,7 @@ int otlp_value_key(struct mp *in, const struct mp_value *key, char scratch[OTLP_
         n = snprintf(scratch, OTLP_KEY_TEXT_BYTES, "%" PRId64, key->i);
         break;
     case MP_FLOAT:
-        n = snprintf(scratch, OTLP_KEY_TEXT_BYTES, "%.17g", key->d);
+        n = float_key(key->d, scratch);
         break;
     case MP_EXT:
         *ret_text = container_key(key, key->bytes.p, key->bytes.n, scratch);
@@ -287,7 +306,8 @@ static int put_scalar(struct otlp_out *o, uint8_t field, const struct mp_value *
 
 /* One array or map that is being written. Offsets of the contents of what is open. */
 struct level {
-    uint32_t left; /* elements or pairs to come */
+    uint32_t left;  /* elements or pairs to come */
+    uint32_t count; /* of all of them */
     bool map;
     size_t any;  /* the AnyValue that it is */
     size_t list; /* its ArrayValue or KeyValueList */
@@ -320,7 +340,7 @@ static int open_container(struct otlp_out *o, struct stack *stack, uint8_t field
     if (r < 0)
         return r;
     stack->depth++;
-    level->left = v->count;
+    level->left = level->count = v->count;
     level->map = map;
     level->pair = 0;
     level->any = otlp_out_nest_begin(o, field, 1);
@@ -332,8 +352,12 @@ static int open_container(struct otlp_out *o, struct stack *stack, uint8_t field
 static int close_container(struct otlp_out *o, struct stack *stack)
 {
     struct level *level = &stack->level[--stack->depth];
-    int r = otlp_out_need(o, 3 * PB_NEST_SLACK);
+    int r = 0;
 
+    if (level->map && level->count > 1)
+        r = kvlist_keys_unique(o, level->list, level->count);
+    if (r == 0)
+        r = otlp_out_need(o, 3 * PB_NEST_SLACK);
     if (r < 0)
         return r;
     otlp_out_nest_end(o, level->list, 1);

@@ -2,10 +2,21 @@
  * otlp_value: a MessagePack value as an OTLP AnyValue, with its type.
  *
  *   nil                 empty AnyValue        str    stringValue, sanitised to UTF-8
- *   bool                boolValue             bin    bytesValue
+ *   bool                boolValue             bin    bytesValue, also of what would be UTF-8
  *   integers in int64   intValue              ext    kvlistValue {type, data}
  *   integers above      stringValue           array  arrayValue
- *   float               doubleValue           map    kvlistValue, its keys as text
+ *   float, float32      doubleValue, its bits map    kvlistValue, its keys as text
+ *                       (NaN, Inf, -0 too)
+ *
+ * Keys of maps are text and, in one map, unique: the second "a" is "a#2", whatever it was before it
+ * was text or was sanitised (kvlist_keys.h; at the top level key_set.h).
+ *
+ *   str, bin   their bytes, sanitised         float   the shortest decimal that reads back: "1.5",
+ *   empty      "_"                                    "nan", "-inf"
+ *   nil        "null"                         ext     "ext:" and its bytes in hex
+ *   bool       "true", "false"                array   "array:" and "map:" and their content, which
+ *   integers   decimal                        map     is MessagePack, in hex; these three are cut
+ *                                                     to 96 bytes
  *
  * Containers are walked with a stack of OTLP_VALUE_MAX_DEPTH levels; what lies deeper stays what it
  * is, MessagePack, in a bytesValue: OTLP servers give up at 100 protobuf levels, three to a map.
@@ -22,10 +33,8 @@
 
 #define OTLP_KEY_TEXT_BYTES 96
 
-/*
- * A map's key as text: of a str or bin its own bytes (not sanitised), of the empty one "_", of
- * another type its spelling, in `scratch`. Skips the content of a container.
- */
+/* A map's key as text, not sanitised yet: borrowed, or in `scratch`. Skips the content of a
+ * container. */
 int otlp_value_key(struct mp *in, const struct mp_value *key, char scratch[OTLP_KEY_TEXT_BYTES],
                    struct slice *ret_text);
 

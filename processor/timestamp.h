@@ -2,13 +2,17 @@
  * timestamp: a record's own time. Which keys hold one, and what their values mean:
  *
  *   text      RFC 3339, any fraction, any offset ("T" may be "t" or a blank, the fraction's point a
- *             comma); or an epoch number as text
+ *             comma), its basic form (20240115T103045Z), RFC 2822's and HTTP's (Mon, 15 Jan 2024
+ *             10:30:45 GMT), Apache's (15/Jan/2024:10:30:45 +0000); or an epoch number as text
  *   integer   epoch: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else
  *             nanoseconds; below 1e8 (1973) it is no time but some other number
  *   float     the same ranges
- *   ext       Forward's EventTime
+ *   ext       Forward's EventTime, MessagePack's timestamp (-1) of 4, 8 or 12 bytes, Go's (5)
+ *   map       Google's {seconds, nanos}: timestamp_of_map
  *
- * Text without an offset is no time: it is some clock's local time, the event's own is safer.
+ * Offsets are Z, UTC, GMT, +hh, +hhmm and +hh:mm, a blank before them and a zone's name behind them
+ * allowed ("+0100 CET"). Text without an offset is no time: it is some clock's local time, the
+ * event's own is safer. A weekday that is not the date's, hour 24, the 30th of February: no time.
  * `exact` says that the OTLP field holds all that the value said; else the attribute stays too
  * (another offset than UTC, more than nine digits of fraction, a leap second, a number as text).
  */
@@ -30,15 +34,19 @@ struct timestamp_memo {
 };
 
 /* The keys, best first (`value` is the rank). kind is `kind` in every row. */
-#define TIMESTAMP_NAMES(kind)                                                            \
-    {"timestamp", kind, 0}, {"@timestamp", kind, 1}, {"time", kind, 2}, {"ts", kind, 3}, \
-        {"@t", kind, 4}, {"date", kind, 5}, {"asctime", kind, 6},                        \
-    {                                                                                    \
-        "Timestamp", kind, 7                                                             \
+#define TIMESTAMP_NAMES(kind)                                                             \
+    {"timestamp", kind, 0}, {"@timestamp", kind, 1}, {"time", kind, 2}, {"ts", kind, 3},  \
+        {"@t", kind, 4}, {"date", kind, 5}, {"asctime", kind, 6}, {"Timestamp", kind, 7}, \
+    {                                                                                     \
+        "date_time", kind, 8                                                              \
     }
 
 /* Returns whether the value is a time. */
 bool timestamp_of(const struct mp_value *v, struct timestamp_memo *memo, struct timestamp *ret);
+
+/* Returns whether the map of `pairs` pairs, which `in` is at, is {seconds, nanos}. Other pairs in it
+ * do not matter, but then it is not exact. */
+bool timestamp_of_map(struct mp in, uint32_t pairs, struct timestamp *ret);
 
 /* Forward's EventTime: ext type 0, 8 bytes. */
 static inline bool timestamp_is_event_time(const struct mp_value *v)

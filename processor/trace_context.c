@@ -7,6 +7,7 @@
 #define TRACE_HEX 32
 #define SPAN_HEX 16
 #define UUID_TEXT 36
+#define MAX_HEADER 512
 
 /* A digit's value and one; 0 for what is no digit. */
 static const uint8_t hex_digits[256] = {
@@ -108,25 +109,67 @@ static void set_span(struct trace_context *c, enum trace_form form, const uint8_
     c->span_rank = (uint8_t)form;
 }
 
-static void take_trace(struct trace_context *c, enum trace_form form, struct slice text, bool pad)
+/* Of OTLP's flags the low eight bits are W3C's, the rest is the exporter's. */
+static void set_flags(struct trace_context *c, enum trace_form form, uint64_t flags)
 {
-    uint8_t id[16], hex[TRACE_HEX];
+    if (c->has_flags && c->flags_rank <= form)
+        return;
+    c->flags = (uint8_t)flags;
+    c->has_flags = true;
+    c->flags_rank = (uint8_t)form;
+}
+
+static bool trace_of(struct slice text, bool pad, uint8_t ret_id[16])
+{
+    uint8_t hex[TRACE_HEX];
 
     if (text.n == UUID_TEXT && undash(text, hex))
         text = slice_of(hex, TRACE_HEX);
-    if (text.n == 0 || text.n > TRACE_HEX || (text.n < TRACE_HEX && !pad))
-        return;
-    if (text.n == TRACE_HEX ? hex32_to(id, text.p) : hex_to(id, sizeof(id), text))
-        set_trace(c, form, id);
+    if (text.n == TRACE_HEX)
+        return hex32_to(ret_id, text.p);
+    return text.n > 0 && text.n < TRACE_HEX && pad && hex_to(ret_id, 16, text);
 }
 
-static void take_span(struct trace_context *c, enum trace_form form, struct slice text)
+static bool is_zero(struct slice s)
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        any |= s.p[i];
+    return any == 0;
+}
+
+/* Bytes are an id of that many; but some clients send all text as bin, so digits are digits. */
+static bool is_id_bytes(const struct mp_value *v, size_t n)
+{
+    uint8_t digits[16];
+
+    return v->type == MP_BIN && v->bytes.n == n && !is_zero(v->bytes) &&
+           !hex_to(digits, n, v->bytes);
+}
+
+static void take_trace(struct trace_context *c, const struct mp_value *v, bool pad)
+{
+    uint8_t id[16];
+
+    if (is_id_bytes(v, sizeof(id)))
+        set_trace(c, TRACE_ID, v->bytes.p);
+    else if ((v->type == MP_STR || v->type == MP_BIN) && trace_of(v->bytes, pad, id))
+        set_trace(c, TRACE_ID, id);
+}
+
+static void take_span(struct trace_context *c, const struct mp_value *v)
 {
     uint8_t id[8];
 
-    if (text.n == SPAN_HEX && hex_to(id, sizeof(id), text))
-        set_span(c, form, id);
+    if (is_id_bytes(v, sizeof(id)))
+        set_span(c, TRACE_SPAN, v->bytes.p);
+    else if ((v->type == MP_STR || v->type == MP_BIN) && v->bytes.n == SPAN_HEX &&
+             hex_to(id, sizeof(id), v->bytes))
+        set_span(c, TRACE_SPAN, id);
 }
+
+/* ---- Datadog ---- */
 
 static bool decimal(const struct mp_value *v, uint64_t *ret)
 {
@@ -148,76 +191,260 @@ static bool decimal(const struct mp_value *v, uint64_t *ret)
     return n != 0;
 }
 
+/*
+ * 32 digits are hex, for no 64-bit number has so many; so are 16 that are not all decimal. A number
+ * has 64 bits: with "strict" that is no trace id.
+ */
 static void take_decimal(struct trace_context *c, enum trace_form form, const struct mp_value *v,
                          bool pad)
 {
     uint8_t id[16] = {0};
     uint64_t n;
 
-    if (v->type == MP_STR && v->bytes.n == TRACE_HEX && form == TRACE_ID_DECIMAL) {
-        take_trace(c, form, v->bytes, pad);
+    if (decimal(v, &n)) {
+        for (size_t i = 0; i < 8; i++)
+            id[15 - i] = (uint8_t)(n >> (8 * i));
+    } else if (v->type != MP_STR) {
+        return;
+    } else if (v->bytes.n == TRACE_HEX && form == TRACE_ID_DECIMAL) {
+        if (hex32_to(id, v->bytes.p))
+            set_trace(c, form, id);
+        return;
+    } else if (v->bytes.n != SPAN_HEX || !hex_to(id, sizeof(id), v->bytes)) {
         return;
     }
-    if (!decimal(v, &n))
-        return;
-    for (size_t i = 0; i < 8; i++)
-        id[15 - i] = (uint8_t)(n >> (8 * i));
     if (form == TRACE_SPAN_DECIMAL)
         set_span(c, form, id + 8);
     else if (pad)
         set_trace(c, form, id);
 }
 
-static void take_path(struct trace_context *c, enum trace_form form, struct slice text)
-{
-    static const char mark[] = "/traces/";
-    const size_t mark_n = sizeof(mark) - 1;
+/* ---- Google ---- */
 
-    if (text.n < mark_n + TRACE_HEX ||
-        memcmp(text.p + text.n - TRACE_HEX - mark_n, mark, mark_n) != 0)
+static void take_path(struct trace_context *c, struct slice text)
+{
+    uint8_t id[16];
+
+    if (text.n < TRACE_HEX || (text.n > TRACE_HEX && text.p[text.n - TRACE_HEX - 1] != '/'))
         return;
-    take_trace(c, form, slice_of(text.p + text.n - TRACE_HEX, TRACE_HEX), false);
+    if (hex32_to(id, text.p + text.n - TRACE_HEX))
+        set_trace(c, TRACE_ID_PATH, id);
+}
+
+/* ---- flags ---- */
+
+static bool is_word(struct slice s, const char *small)
+{
+    size_t i = 0;
+
+    while (i < s.n && small[i] != '\0' && (s.p[i] | 0x20) == small[i])
+        i++;
+    return i == s.n && small[i] == '\0';
+}
+
+/* "01", "0", "1", "d" (B3: debug), "true", "False". */
+static bool flags_of(struct slice s, uint8_t *ret)
+{
+    if (s.n == 2 && (hex_value(s.p[0]) | hex_value(s.p[1])) < 16)
+        *ret = (uint8_t)(hex_value(s.p[0]) << 4 | hex_value(s.p[1]));
+    else if (s.n == 1 && (s.p[0] == '0' || s.p[0] == '1'))
+        *ret = s.p[0] - '0';
+    else if (is_word(s, "true") || is_word(s, "d"))
+        *ret = 1;
+    else if (is_word(s, "false"))
+        *ret = 0;
+    else
+        return false;
+    return true;
 }
 
 static void take_flags(struct trace_context *c, const struct mp_value *v)
 {
-    const struct slice s = v->bytes;
+    uint8_t flags;
 
-    if (v->type == MP_BOOL) {
-        c->flags = (uint8_t)v->u;
-    } else if (v->type == MP_UINT && v->u <= 255) {
-        c->flags = (uint8_t)v->u;
-    } else if (v->type == MP_STR && s.n == 2 && (hex_value(s.p[0]) | hex_value(s.p[1])) < 16) {
-        c->flags = (uint8_t)(hex_value(s.p[0]) << 4 | hex_value(s.p[1]));
-    } else if (v->type == MP_STR && (slice_is(s, "true") || slice_is(s, "True"))) {
-        c->flags = 1;
-    } else {
-        return;
-    }
-    c->has_flags = true;
+    if (v->type == MP_BOOL || (v->type == MP_UINT && v->u <= UINT32_MAX))
+        set_flags(c, TRACE_FLAGS, v->u);
+    else if (v->type == MP_STR && flags_of(v->bytes, &flags))
+        set_flags(c, TRACE_FLAGS, flags);
 }
 
-/* 00-<32 hex>-<16 hex>-<2 hex>; later versions may go on behind a dash. */
-static void take_parent(struct trace_context *c, struct slice text, bool pad)
+/* ---- headers that hold all three ---- */
+
+/* 00-<32 hex>-<16 hex>-<2 hex>; later versions may go on behind a dash. All of it, or nothing. */
+static void take_parent(struct trace_context *c, struct slice text)
 {
-    struct mp_value flags = {.type = MP_STR};
     const uint8_t *p = text.p;
+    uint8_t trace[16], span[8], flags;
 
     if (text.n < 55 || p[2] != '-' || p[35] != '-' || p[52] != '-' ||
-        (hex_value(p[0]) | hex_value(p[1])) > 15 || (p[0] == 'f' && p[1] == 'f') ||
+        (hex_value(p[0]) | hex_value(p[1])) > 15 || (hex_value(p[0]) & hex_value(p[1])) == 15 ||
         (text.n > 55 && (p[55] != '-' || (p[0] == '0' && p[1] == '0'))))
         return;
-    take_trace(c, TRACE_PARENT, slice_of(p + 3, TRACE_HEX), pad);
-    take_span(c, TRACE_PARENT, slice_of(p + 36, SPAN_HEX));
-    flags.bytes = slice_of(p + 53, 2);
-    if (!c->has_flags)
-        take_flags(c, &flags);
+    if (!hex32_to(trace, p + 3) || !hex_to(span, sizeof(span), slice_of(p + 36, SPAN_HEX)) ||
+        !flags_of(slice_of(p + 53, 2), &flags))
+        return;
+    set_trace(c, TRACE_PARENT, trace);
+    set_span(c, TRACE_PARENT, span);
+    set_flags(c, TRACE_PARENT, flags);
+}
+
+/* Cuts off what stands before the next `mark`, or everything where there is none. */
+static struct slice cut_at(struct slice *text, char mark)
+{
+    const uint8_t *found = text->n == 0 ? NULL : memchr(text->p, mark, text->n);
+    struct slice part = *text;
+
+    if (found == NULL) {
+        *text = slice_of(text->p + text->n, 0);
+        return part;
+    }
+    part.n = (size_t)(found - text->p);
+    *text = slice_of(found + 1, text->n - part.n - 1);
+    return part;
+}
+
+/* OpenZipkin's single header. */
+static void take_b3(struct trace_context *c, struct slice text, bool pad)
+{
+    uint8_t trace[16], span[8], flags = 0;
+    struct slice rest = text;
+    struct slice trace_text = cut_at(&rest, '-'), span_text = cut_at(&rest, '-');
+    struct slice sampled = cut_at(&rest, '-');
+    bool has_flags = sampled.n == 1 && flags_of(sampled, &flags);
+
+    if (text.n == 1) {
+        if (flags_of(text, &flags))
+            set_flags(c, TRACE_B3, flags);
+        return;
+    }
+    if ((trace_text.n != TRACE_HEX && trace_text.n != TRACE_HEX / 2) || span_text.n != SPAN_HEX ||
+        (sampled.n > 0 && !has_flags) || (rest.n > 0 && rest.n != SPAN_HEX) ||
+        !hex_to(trace, sizeof(trace), trace_text) || !hex_to(span, sizeof(span), span_text))
+        return;
+    if (trace_text.n == TRACE_HEX || pad)
+        set_trace(c, TRACE_B3, trace);
+    set_span(c, TRACE_B3, span);
+    if (has_flags)
+        set_flags(c, TRACE_B3, flags);
+}
+
+/* Where the next ":" or "%3A" begins; *ret_n its length, 0 at the text's end. */
+static size_t find_colon(struct slice s, size_t *ret_n)
+{
+    *ret_n = 1;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == ':')
+            return i;
+        if (s.n - i >= 3 && s.p[i] == '%' && s.p[i + 1] == '3' && (s.p[i + 2] | 0x20) == 'a') {
+            *ret_n = 3;
+            return i;
+        }
+    }
+    *ret_n = 0;
+    return s.n;
+}
+
+/* Jaeger's header. Its flags: 1 sampled, 2 debug, which implies it; others are its own. */
+static void take_uber(struct trace_context *c, struct slice text, bool pad)
+{
+    static const uint8_t max_digits[4] = {TRACE_HEX, SPAN_HEX, SPAN_HEX, 2};
+    uint8_t value[4][16];
+    bool is_set[4];
+    bool is_whole = false;
+
+    for (size_t i = 0; i < 4; i++) {
+        size_t colon_n, n = find_colon(text, &colon_n);
+
+        if (n == 0 || n > max_digits[i] || (colon_n == 0) != (i == 3))
+            return;
+        for (size_t k = 0; k < n; k++)
+            if (hex_value(text.p[k]) > 15)
+                return;
+        is_set[i] = hex_to(value[i], sizeof(value[i]), slice_of(text.p, n));
+        is_whole = is_whole || n == TRACE_HEX;
+        text = slice_of(text.p + n + colon_n, text.n - n - colon_n);
+    }
+    if (!is_set[0] || !is_set[1])
+        return;
+    if (is_whole || pad)
+        set_trace(c, TRACE_UBER, value[0]);
+    set_span(c, TRACE_UBER, value[1] + 8);
+    set_flags(c, TRACE_UBER, (value[3][15] & 3) != 0);
+}
+
+/* 1-<8 hex>-<24 hex> */
+static bool xray_root(struct slice text, uint8_t ret_id[16])
+{
+    uint8_t hex[TRACE_HEX];
+
+    if (text.n != 35 || text.p[0] != '1' || text.p[1] != '-' || text.p[10] != '-')
+        return false;
+    memcpy(hex, text.p + 2, 8);
+    memcpy(hex + 8, text.p + 11, 24);
+    return hex32_to(ret_id, hex);
+}
+
+/* Of "name=value" the value, of other parts nothing. */
+static struct slice value_behind(struct slice part, struct slice name)
+{
+    if (part.n < name.n || memcmp(part.p, name.p, name.n) != 0)
+        return slice_of(part.p, 0);
+    return slice_of(part.p + name.n, part.n - name.n);
+}
+
+static void take_xray(struct trace_context *c, struct slice text)
+{
+    uint8_t trace[16], span[8], flags;
+
+    if (xray_root(text, trace)) {
+        set_trace(c, TRACE_AMZN, trace);
+        return;
+    }
+    while (text.n > 0) {
+        struct slice part = cut_at(&text, ';'), v;
+
+        while (part.n > 0 && part.p[0] == ' ')
+            part = slice_of(part.p + 1, part.n - 1);
+        if (xray_root(value_behind(part, SLICE_LITERAL("Root=")), trace))
+            set_trace(c, TRACE_AMZN, trace);
+        v = value_behind(part, SLICE_LITERAL("Parent="));
+        if (v.n == SPAN_HEX && hex_to(span, sizeof(span), v))
+            set_span(c, TRACE_AMZN, span);
+        v = value_behind(part, SLICE_LITERAL("Sampled="));
+        if (v.n == 1 && flags_of(v, &flags))
+            set_flags(c, TRACE_AMZN, flags);
+    }
+}
+
+/* ---- */
+
+static void take_text(struct trace_context *c, enum trace_form form, struct slice text, bool pad)
+{
+    /* The longest of these has some 120 characters; tracers may append more. */
+    if (text.n > MAX_HEADER)
+        return;
+    if (form == TRACE_ID_PATH)
+        take_path(c, text);
+    else if (form == TRACE_PARENT)
+        take_parent(c, text);
+    else if (form == TRACE_B3)
+        take_b3(c, text, pad);
+    else if (form == TRACE_UBER)
+        take_uber(c, text, pad);
+    else if (form == TRACE_AMZN)
+        take_xray(c, text);
 }
 
 void trace_context_take(struct trace_context *context, enum trace_form form,
                         const struct mp_value *v, bool pad)
 {
     switch (form) {
+    case TRACE_ID:
+        take_trace(context, v, pad);
+        return;
+    case TRACE_SPAN:
+        take_span(context, v);
+        return;
     case TRACE_ID_DECIMAL:
     case TRACE_SPAN_DECIMAL:
         take_decimal(context, form, v, pad);
@@ -226,27 +453,10 @@ void trace_context_take(struct trace_context *context, enum trace_form form,
         take_flags(context, v);
         return;
     default:
-        break;
-    }
-    if (v->type != MP_STR)
+        if (v->type == MP_STR)
+            take_text(context, form, v->bytes, pad);
         return;
-    if (form == TRACE_ID)
-        take_trace(context, form, v->bytes, pad);
-    else if (form == TRACE_SPAN)
-        take_span(context, form, v->bytes);
-    else if (form == TRACE_ID_PATH)
-        take_path(context, form, v->bytes);
-    else
-        take_parent(context, v->bytes, pad);
-}
-
-static bool is_zero(struct slice s)
-{
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < s.n; i++)
-        any |= s.p[i];
-    return any == 0;
+    }
 }
 
 void trace_context_take_bytes(struct trace_context *context, struct slice trace, struct slice span)

@@ -56,6 +56,11 @@ tests_unit_processor_test_key_set_SOURCES = \
 	tests/unit/processor/test_key_set.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_key_set_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_kvlist_keys
+tests_unit_processor_test_kvlist_keys_SOURCES = \
+	tests/unit/processor/test_kvlist_keys.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_kvlist_keys_LDADD = $(UNIT_PROCESSOR_LIBS)
+
 check_PROGRAMS += tests/unit/processor/test_mp
 tests_unit_processor_test_mp_SOURCES = \
 	tests/unit/processor/test_mp.c $(UNIT_PROCESSOR_SOURCES)

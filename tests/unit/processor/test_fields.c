@@ -180,6 +180,96 @@ static void times_as_numbers(void **state)
     assert_false(timestamp_of(&v, &memo, &t));
 }
 
+/* {seconds, nanos}; every cut of it is no time and reads nothing behind its end. */
+static void times_as_maps(void **state)
+{
+    static const struct {
+        const char *hex; /* of the pairs */
+        uint32_t pairs;
+        uint64_t ns;
+        bool exact;
+    } rows[] = {
+        /* seconds: 1705314645, nanos: 123456789 */
+        {"a77365636f6e6473 ce65a50955 a56e616e6f73 ce075bcd15", 2, 1705314645123456789, true},
+        {"a56e616e6f73 ce075bcd15 a77365636f6e6473 ce65a50955", 2, 1705314645123456789, true},
+        {"a77365636f6e6473 ce65a50955", 1, 1705314645000000000, true},
+        {"a77365636f6e6473 aa31373035333134363435 a56e616e6f73 05", 2, 1705314645000000005, false},
+        {"a77365636f6e6473 ce65a50955 a17a 81a16bc0", 2, 1705314645000000000, false},
+        {"a77365636f6e6473 ce65a50955 a56e616e6f73 ce3b9aca00", 2, 1705314645000000000, false},
+        {"a77365636f6e6473 ce65a50955 a77365636f6e6473 01", 2, 1705314645000000000, false},
+        {"a77365636f6e6473 ff", 1, 0, false},
+        {"a77365636f6e6473 00", 1, 0, false},
+        {"a77365636f6e6473 cf0000000225c17d05", 1, 0, false}, /* 2262-04-11T23:47:17Z */
+        {"a56e616e6f73 05", 1, 0, false},
+        {"05 06", 1, 0, false},
+        {"", 0, 0, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct buf b = new_buf();
+        struct timestamp t;
+
+        put_hex_text(&b, rows[i].hex);
+        if (timestamp_of_map(mp_of(buf_slice(&b)), rows[i].pairs, &t) != (rows[i].ns != 0))
+            fail_msg("row %zu", i);
+        if (rows[i].ns != 0 && (t.ns != rows[i].ns || t.exact != rows[i].exact))
+            fail_msg("row %zu: %lu %d", i, t.ns, t.exact);
+        for (size_t n = 0; n < b.n; n++) {
+            uint8_t *copy = malloc(n + 1);
+
+            memcpy(copy, b.p, n);
+            assert_false(timestamp_of_map(mp_of(slice_of(copy, n)), rows[i].pairs, &t));
+            free(copy);
+        }
+        buf_fini(&b);
+    }
+}
+
+/* Texts cut at every place and with a byte replaced at every place: nothing is read beyond the end
+ * (the sanitizer sees it), and what is taken has a time of today's length. */
+static void damaged_times(void **state)
+{
+    static const char *const texts[] = {
+        "2024-01-15T10:30:45.123456789+05:30",
+        "2024-01-15 10:30:45.5 +0100 CET",
+        "20240115T103045.123Z",
+        "15/Jan/2024:10:30:45.123 +0000",
+        "Mon, 15 Jan 2024 10:30:45.123 +0200",
+        "5 Jan 2024 10:30:45 GMT",
+        "1705314645123.123456",
+    };
+    struct timestamp_memo memo = {.day_s = 0};
+    struct timestamp t;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        const size_t n = strlen(texts[i]);
+        struct mp_value v = text_value(texts[i]);
+
+        assert_true(timestamp_of(&v, &memo, &t));
+        for (size_t cut = 0; cut < n; cut++) {
+            uint8_t *copy = malloc(cut + 1);
+
+            memcpy(copy, texts[i], cut);
+            v.bytes = slice_of(copy, cut);
+            if (timestamp_of(&v, &memo, &t))
+                assert_true(t.ns > 0 && t.ns <= INT64_MAX);
+            for (size_t k = 0; k < cut; k++) {
+                uint8_t old = copy[k];
+
+                for (unsigned byte = 0; byte < 256; byte += 5) {
+                    copy[k] = (uint8_t)byte;
+                    if (timestamp_of(&v, &memo, &t))
+                        assert_true(t.ns > 0 && t.ns <= INT64_MAX);
+                }
+                copy[k] = old;
+            }
+            free(copy);
+        }
+    }
+}
+
 /* ---- severity ---- */
 
 static struct severity_words words;
@@ -267,7 +357,12 @@ static void levels_as_numbers(void **state)
     check_level(number_value(5000), SEVERITY_ANY, 1, "TRACE", false);
     check_level(number_value(134), SEVERITY_PRI, 9, "INFO", false);
     check_level(number_value(192), SEVERITY_PRI, 0, "", false);
-    check_level(number_value(13), SEVERITY_OTLP, 13, "WARN", false);
+    check_level(number_value(13), SEVERITY_OTLP, 13, "WARN", true);
+    check_level(text_value("13"), SEVERITY_OTLP, 13, "WARN", false);
+    check_level(number_value(2), SEVERITY_DOTNET, 9, "INFO", false);
+    check_level(number_value(6), SEVERITY_DOTNET, 0, "", false);
+    check_level(number_value(3), SEVERITY_WORD, 0, "", false);
+    check_level(text_value("3"), SEVERITY_TEXT, 0, "", false);
     check_level(number_value(25), SEVERITY_OTLP, 0, "", false);
     check_level(number_value(0), SEVERITY_OTLP, 0, "", false);
     check_level(number_value(8), SEVERITY_ANY, 0, "", false);
@@ -278,6 +373,106 @@ static void levels_as_numbers(void **state)
     check_level(double_value(30.5), SEVERITY_ANY, 0, "", false);
     check_level(double_value(NAN), SEVERITY_ANY, 0, "", false);
     check_level((struct mp_value){.type = MP_NIL}, SEVERITY_ANY, 0, "", false);
+}
+
+/* "Critical" is the highest in Python and .NET, elsewhere a high error; the memo knows no scale. */
+static void critical_by_key(void **state)
+{
+    (void)state;
+    check_level(text_value("Critical"), SEVERITY_ANY, 18, "CRITICAL", true);
+    check_level(text_value("Critical"), SEVERITY_PYTHON, 21, "CRITICAL", true);
+    check_level(text_value("Critical"), SEVERITY_DOTNET, 21, "CRITICAL", true);
+    check_level(text_value("Critical"), SEVERITY_ANY, 18, "CRITICAL", true);
+    check_level(text_value("crit"), SEVERITY_PYTHON, 18, "CRIT", true);
+}
+
+/* A number that came as text under one key means something else under another. */
+static void numbers_are_not_remembered(void **state)
+{
+    (void)state;
+    check_level(text_value("10"), SEVERITY_ANY, 1, "TRACE", false);
+    check_level(text_value("10"), SEVERITY_PYTHON, 5, "DEBUG", false);
+    check_level(text_value("10"), SEVERITY_OTLP, 10, "INFO2", false);
+    check_level(text_value("10"), SEVERITY_ANY, 1, "TRACE", false);
+}
+
+#define MAX_CANDIDATES 3
+struct choice {
+    struct {
+        enum severity_scale scale;
+        const char *text; /* NULL: the number */
+        uint64_t number;
+        bool used;
+    } candidate[MAX_CANDIDATES];
+    size_t count;
+    unsigned number; /* 0: no level */
+    const char *text;
+};
+
+static void check_choice(size_t row, const struct choice *choice)
+{
+    struct severity_candidate candidate[MAX_CANDIDATES];
+    struct mp_value v[MAX_CANDIDATES];
+    struct severity s;
+
+    for (size_t i = 0; i < choice->count; i++) {
+        v[i] = choice->candidate[i].text != NULL ? text_value(choice->candidate[i].text)
+                                                 : number_value(choice->candidate[i].number);
+        candidate[i] = (struct severity_candidate){
+            .v = &v[i],
+            .value = (uint8_t)SEVERITY_VALUE(i, choice->candidate[i].scale),
+            .used = true};
+    }
+    if (severity_choose(candidate, choice->count, &words, &s) != (choice->number != 0))
+        fail_msg("row %zu: %s", row, choice->number != 0 ? "no level" : "a level");
+    if (choice->number != 0 && (s.number != choice->number || s.text_n != strlen(choice->text) ||
+                                memcmp(s.text, choice->text, s.text_n) != 0))
+        fail_msg("row %zu: %u %.*s", row, s.number, s.text_n, s.text);
+    for (size_t i = 0; i < choice->count; i++)
+        if (candidate[i].used != choice->candidate[i].used)
+            fail_msg("row %zu: candidate %zu", row, i);
+}
+
+static void levels_together(void **state)
+{
+    static const struct choice rows[] = {
+        {.count = 0},
+        {{{SEVERITY_ANY, "custom", 0, false}}, 1, 0, ""},
+        {{{SEVERITY_ANY, "info", 0, true}}, 1, 9, "INFO"},
+        {{{SEVERITY_ANY, "custom", 0, false}, {SEVERITY_ANY, "warn", 0, true}}, 2, 13, "WARN"},
+        {{{SEVERITY_ANY, "info", 0, true}, {SEVERITY_ANY, "warn", 0, false}}, 2, 9, "INFO"},
+        /* Python's numbers, by what stands beside them */
+        {{{SEVERITY_ANY, NULL, 20, false}}, 1, 5, "DEBUG"},
+        {{{SEVERITY_ANY, NULL, 20, false}, {SEVERITY_PYTHON, "INFO", 0, false}}, 2, 9, "INFO"},
+        {{{SEVERITY_ANY, "20", 0, false}, {SEVERITY_PYTHON, NULL, 20, false}}, 2, 9, "INFO"},
+        {{{SEVERITY_ANY, "CRITICAL", 0, true}, {SEVERITY_PYTHON, NULL, 50, false}},
+         2,
+         21,
+         "CRITICAL"},
+        /* OTLP's pair */
+        {{{SEVERITY_TEXT, "Info", 0, true}, {SEVERITY_OTLP, NULL, 10, true}}, 2, 10, "INFO"},
+        {{{SEVERITY_TEXT, "Info", 0, true}, {SEVERITY_OTLP, "10", 0, false}}, 2, 10, "INFO"},
+        {{{SEVERITY_TEXT, "Info", 0, true}, {SEVERITY_OTLP, NULL, 13, false}}, 2, 9, "INFO"},
+        {{{SEVERITY_TEXT, "Info", 0, true}, {SEVERITY_OTLP, NULL, 77, false}}, 2, 9, "INFO"},
+        {{{SEVERITY_TEXT, "custom", 0, true}, {SEVERITY_OTLP, NULL, 11, true}}, 2, 11, "CUSTOM"},
+        {{{SEVERITY_TEXT, "", 0, false}, {SEVERITY_OTLP, NULL, 11, true}}, 2, 11, "INFO3"},
+        {{{SEVERITY_TEXT, "a\xff", 0, false}, {SEVERITY_OTLP, NULL, 9, true}}, 2, 9, "INFO"},
+        {{{SEVERITY_TEXT, "longer than 24 characters", 0, false}, {SEVERITY_OTLP, NULL, 9, true}},
+         2,
+         9,
+         "INFO"},
+        {{{SEVERITY_ANY, "warn", 0, true},
+          {SEVERITY_TEXT, "custom", 0, false},
+          {SEVERITY_OTLP, NULL, 16, true}},
+         3,
+         16,
+         "WARN"},
+        {{{SEVERITY_WORD, "high", 0, false}, {SEVERITY_OTLP, NULL, 9, true}}, 2, 9, "INFO"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        check_choice(i, &rows[i]);
 }
 
 /* ---- trace context ---- */
@@ -358,6 +553,50 @@ static void trace_contexts(void **state)
     }
 }
 
+/* Every cut and every replaced byte: nothing is read beyond the end, no id is zero. */
+static void damaged_headers(void **state)
+{
+    static const struct {
+        enum trace_form form;
+        const char *text;
+    } rows[] = {
+        {TRACE_ID, ID},
+        {TRACE_ID, "0af76519-16cd-43dd-8448-eb211c80319c"},
+        {TRACE_ID_DECIMAL, "18446744073709551615"},
+        {TRACE_ID_PATH, "projects/p/traces/" ID},
+        {TRACE_PARENT, "00-" ID "-" SPAN "-01"},
+        {TRACE_B3, ID "-" SPAN "-1-" SPAN},
+        {TRACE_UBER, ID "%3A" SPAN ":0:1"},
+        {TRACE_AMZN, "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=" SPAN ";Sampled=1"},
+    };
+    static const uint8_t zero[16];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        for (size_t cut = 0; cut <= strlen(rows[i].text); cut++) {
+            uint8_t *copy = malloc(cut + 1);
+            struct mp_value v = {.type = MP_STR, .bytes = slice_of(copy, cut)};
+
+            memcpy(copy, rows[i].text, cut);
+            for (size_t k = 0; k < cut; k++) {
+                static const char bytes[] = "0f:;-%/=3A \xff";
+                uint8_t old = copy[k];
+
+                for (size_t b = 0; b < sizeof(bytes); b++) {
+                    struct trace_context c = {0};
+
+                    copy[k] = (uint8_t)bytes[b];
+                    trace_context_take(&c, rows[i].form, &v, b % 2);
+                    assert_true(!c.has_trace || memcmp(c.trace, zero, 16) != 0);
+                    assert_true(!c.has_span || memcmp(c.span, zero, 8) != 0);
+                }
+                copy[k] = old;
+            }
+            free(copy);
+        }
+    }
+}
+
 /* trace_id wins over a traceparent, whichever comes first. */
 static void the_better_key_wins(void **state)
 {
@@ -389,9 +628,18 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times_as_text),       cmocka_unit_test(every_day),
-        cmocka_unit_test(times_as_numbers),    cmocka_unit_test(levels_as_words),
-        cmocka_unit_test(levels_as_numbers),   cmocka_unit_test(trace_contexts),
+        cmocka_unit_test(times_as_text),
+        cmocka_unit_test(every_day),
+        cmocka_unit_test(times_as_numbers),
+        cmocka_unit_test(times_as_maps),
+        cmocka_unit_test(damaged_times),
+        cmocka_unit_test(levels_as_words),
+        cmocka_unit_test(levels_as_numbers),
+        cmocka_unit_test(critical_by_key),
+        cmocka_unit_test(numbers_are_not_remembered),
+        cmocka_unit_test(levels_together),
+        cmocka_unit_test(trace_contexts),
+        cmocka_unit_test(damaged_headers),
         cmocka_unit_test(the_better_key_wins),
     };
 
