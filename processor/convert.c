@@ -13,14 +13,15 @@
 #define GROUP_END_S 0xfffffffeu
 /* JSON becomes at most about three times as long as MessagePack. */
 #define JSON_MAX_BYTES ((size_t)4 << 30)
-#define JSON_KEEP_BYTES ((size_t)64 << 10)
+#define SCRATCH_KEEP_BYTES ((size_t)64 << 10)
 
 struct converter {
     struct record_maker maker;
     struct inflate *inflate;
     struct resource *resource;
     struct scope scope;
-    struct buf json; /* a JSON chunk as MessagePack */
+    struct buf json;   /* a JSON chunk as MessagePack */
+    struct buf record; /* a record that will move */
 };
 
 /* The chunk at hand. */
@@ -30,6 +31,7 @@ struct run {
     struct frame_builder *builder;
     struct buf *records; /* of the group that the last record went into */
     bool is_moved;       /* the scope is another one than that group's */
+    bool is_mixed;       /* the last record's group was not its predecessor's */
     struct convert_result result;
 };
 
@@ -72,6 +74,7 @@ int converter_new(const struct converter_config *config, struct converter **ret_
         return err_set(err, ENOMEM, "no memory for the converter");
     scope_init(&converter->scope, &scope);
     buf_init(&converter->json, JSON_MAX_BYTES);
+    buf_init(&converter->record, FRAME_BUILDER_MAX_RECORD_BYTES);
     r = make_parts(converter, config, err);
     if (r < 0) {
         converter_free(&converter);
@@ -90,6 +93,7 @@ void converter_free(struct converter **converter)
     resource_free(&(*converter)->resource);
     scope_fini(&(*converter)->scope);
     buf_fini(&(*converter)->json);
+    buf_fini(&(*converter)->record);
     free(*converter);
     *converter = NULL;
 }
@@ -245,7 +249,7 @@ static int apply_marker(struct run *run, struct mp *in, uint32_t pairs, bool is_
     run->is_moved = true;
     run->result.markers++;
     if (!is_start) {
-        resource_begin(converter->resource);
+        resource_group(converter->resource, NULL);
         return scope_group(&converter->scope, NULL);
     }
     r = resource_group(converter->resource,
@@ -261,23 +265,34 @@ static int apply_marker(struct run *run, struct mp *in, uint32_t pairs, bool is_
 
 /* ---- a record ---- */
 
-/* The record lies behind the records of the last one's group: is that its own? */
+/*
+ * A record is written behind those of its predecessor's group, where it mostly belongs. In a chunk
+ * that changes between groups it is written into a buffer of its own: one that stays in the cache.
+ */
+static struct buf *room_for_record(const struct run *run)
+{
+    return run->is_mixed ? &run->converter->record : run->records;
+}
+
 static int place_record(struct run *run, const struct record_out *out)
 {
     struct converter *converter = run->converter;
-    size_t bytes = otlp_out_offset(&out->o) - run->records->n;
-    int r = resource_choose(converter->resource, &out->facts);
+    const struct buf *room = out->o.buf;
+    size_t bytes = otlp_out_offset(&out->o) - room->n;
+    int changed = resource_choose(converter->resource, &out->facts);
 
-    if (r < 0)
-        return r;
-    if (r > 0 || run->is_moved) {
+    if (changed < 0)
+        return changed;
+    if (changed > 0 || run->is_moved || run->is_mixed) {
         const struct frame_head scope = scope_head(&converter->scope);
+        int r = frame_builder_move(run->builder, resource_head(converter->resource), &scope,
+                                   slice_of(room->p + room->n, bytes));
 
-        r = frame_builder_move(run->builder, resource_head(converter->resource), &scope, bytes);
         if (r < 0)
             return r;
         run->records = frame_builder_records(run->builder);
         run->is_moved = false;
+        run->is_mixed = changed > 0;
     }
     return frame_builder_record(run->builder, bytes, out->time_ns);
 }
@@ -306,7 +321,7 @@ static int convert_record(struct run *run, const struct head *head, struct mp *i
     }
     event.event_ns = event_time(&head->time, &odd);
     event.odd_time = odd ? &head->time : NULL;
-    out.o = otlp_out_of(run->records);
+    out.o = otlp_out_of(room_for_record(run));
     facts_clear(&out.facts, resource_given(converter->resource));
     r = record_put(&converter->maker, &event, in, record.count, &out);
     if (r == 0)
@@ -474,8 +489,9 @@ static int choose_group(struct run *run)
     struct frame_head scope;
     int r;
 
-    resource_begin(converter->resource);
-    r = scope_begin(&converter->scope, run->chunk->tag, run->chunk->peer);
+    r = resource_begin(converter->resource);
+    if (r == 0)
+        r = scope_begin(&converter->scope, run->chunk->tag, run->chunk->peer);
     if (r < 0)
         return r;
     scope = scope_head(&converter->scope);
@@ -562,8 +578,9 @@ static int convert_run(struct run *run, struct err *err)
 /* What an unusual chunk took is given back. */
 static void trim(struct converter *converter)
 {
-    converter->json.n = 0;
-    buf_trim(&converter->json, JSON_KEEP_BYTES);
+    converter->json.n = converter->record.n = 0;
+    buf_trim(&converter->json, SCRATCH_KEEP_BYTES);
+    buf_trim(&converter->record, SCRATCH_KEEP_BYTES);
     record_maker_trim(&converter->maker);
 }
 

@@ -484,29 +484,28 @@ struct buf *frame_builder_records(struct frame_builder *builder)
 }
 
 int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
-                       const struct frame_head *scope, size_t bytes)
+                       const struct frame_head *scope, struct slice record)
 {
-    struct buf *from = frame_builder_records(builder), *to;
-    const uint8_t *record = from->p + from->n;
+    struct buf *to;
     int r;
 
     if (!find_group(builder, resource, scope)) {
         /* A place for a new group may have to be made by flushing: the record steps aside. */
         builder->moving.n = 0;
-        if (buf_append(&builder->moving, record, bytes) < 0)
-            return bytes > FRAME_BUILDER_MAX_RECORD_BYTES ? -EFBIG : -ENOMEM;
-        record = builder->moving.p;
+        if (buf_append(&builder->moving, record.p, record.n) < 0)
+            return record.n > FRAME_BUILDER_MAX_RECORD_BYTES ? -EFBIG : -ENOMEM;
+        record.p = builder->moving.p;
         r = new_group(builder, resource, scope);
         if (r < 0)
             return r;
     }
     touch(builder);
     to = frame_builder_records(builder);
-    if (to == from && record != builder->moving.p)
+    if (record.p == to->p + to->n)
         return 0;
-    if (buf_reserve(to, bytes) < 0)
+    if (buf_reserve(to, record.n) < 0)
         return -ENOMEM;
-    memcpy(to->p + to->n, record, bytes);
+    memcpy(to->p + to->n, record.p, record.n);
     builder->moving.n = 0;
     buf_trim(&builder->moving, KEEP_BYTES);
     return 0;

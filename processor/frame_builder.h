@@ -76,10 +76,12 @@ struct frame_head {
 int frame_builder_group(struct frame_builder *builder, const struct frame_head *resource,
                         const struct frame_head *scope);
 
-/* The same, and takes along the `bytes` of a record that were written behind records->n of the
- * group chosen before and are not counted in. */
+/*
+ * The same, and puts a record that is not counted in yet behind the group's records: one that was
+ * written behind those of the group chosen before, or elsewhere.
+ */
 int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
-                       const struct frame_head *scope, size_t bytes);
+                       const struct frame_head *scope, struct slice record);
 
 /*
  * The chosen group's buffer: the record is written behind records->n as a whole log_records field

@@ -116,7 +116,8 @@ static inline struct aside *put_aside(struct state *s, const struct name_slot *s
 
 static bool is_iostream(const struct mp_value *v)
 {
-    return v->type == MP_STR && (slice_is(v->bytes, "stdout") || slice_is(v->bytes, "stderr"));
+    return v->type == MP_STR && v->bytes.n == 6 &&
+           (slice_is(v->bytes, "stdout") || slice_is(v->bytes, "stderr"));
 }
 
 /* "path/file.go:123" to its parts. */
@@ -219,6 +220,12 @@ static inline int put_text(struct state *s, struct slice name, const struct name
 
     if (__builtin_expect(slot == NULL, 1))
         return otlp_value_put_text_pair(record_out(s, NULL), F_ATTRIBUTE, name, text);
+    if (slot->kind == KEY_KEPT)
+        return otlp_value_put_text_pair(record_out(s, slot), F_ATTRIBUTE, name, text);
+    if (slot->kind == KEY_MACHINE) {
+        facts_offer(s->facts, FACT_HOST_NAME, text);
+        return otlp_value_put_text_pair(record_out(s, slot), F_ATTRIBUTE, name, text);
+    }
     if (slot->kind > KEY_FACT) {
         const struct mp_value v = {.type = MP_STR, .bytes = text};
 

@@ -2,7 +2,6 @@
 
 #include "processor/otlp_out.h"
 #include "processor/otlp_value.h"
-#include "shared/base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,12 +52,14 @@ struct pair {
     struct slice value;
 };
 
-/* A head that was encoded before, in a table by the hash of its signature. */
+/* A head that was encoded before, and for what. */
 struct known {
-    uint64_t hash; /* of the signature */
-    struct buf signature;
-    struct buf bytes;
+    uint64_t hash;
+    uint64_t generation;
     struct frame_head head;
+    struct facts facts; /* copies, in `copies` */
+    struct buf copies;
+    struct buf bytes;
 };
 
 struct resource {
@@ -69,9 +70,8 @@ struct resource {
     struct resource_group group;
     uint32_t given;
     struct key_set seen;
-    uint64_t generation; /* of the group: part of every signature */
+    uint64_t generation; /* of the group, counting up; without one 0 counts */
     uint64_t ids;        /* of heads so far */
-    struct buf fresh;    /* the signature of the record at hand */
     struct buf joined;   /* a prefix and a key */
     struct known *chosen;
     struct known known[KNOWN];
@@ -198,10 +198,9 @@ int resource_new(const struct resource_config *config, struct resource **ret_res
     if (resource == NULL)
         return err_set(err, ENOMEM, "no memory for the resource");
     key_set_init(&resource->seen);
-    buf_init(&resource->fresh, MAX_HEAD_BYTES);
     buf_init(&resource->joined, MAX_HEAD_BYTES);
     for (size_t i = 0; i < KNOWN; i++) {
-        buf_init(&resource->known[i].signature, MAX_HEAD_BYTES);
+        buf_init(&resource->known[i].copies, MAX_HEAD_BYTES);
         buf_init(&resource->known[i].bytes, MAX_HEAD_BYTES);
     }
     r = configure_all(resource, config, err);
@@ -223,10 +222,9 @@ void resource_free(struct resource **resource)
     if (*resource == NULL)
         return;
     key_set_fini(&(*resource)->seen);
-    buf_fini(&(*resource)->fresh);
     buf_fini(&(*resource)->joined);
     for (size_t i = 0; i < KNOWN; i++) {
-        buf_fini(&(*resource)->known[i].signature);
+        buf_fini(&(*resource)->known[i].copies);
         buf_fini(&(*resource)->known[i].bytes);
     }
     free((*resource)->text);
@@ -236,12 +234,19 @@ void resource_free(struct resource **resource)
 
 /* ---- groups ---- */
 
-void resource_begin(struct resource *resource)
+static void end_group(struct resource *resource)
 {
-    if (!resource->has_group)
-        return;
     resource->has_group = false;
     resource->given = 0;
+}
+
+int resource_begin(struct resource *resource)
+{
+    const struct facts none = {.set = 0};
+
+    end_group(resource);
+    /* The last head will mostly do again, if it was finished. */
+    return resource->chosen->head.id != 0 ? 0 : resource_choose(resource, &none);
 }
 
 uint32_t resource_given(const struct resource *resource)
@@ -251,11 +256,15 @@ uint32_t resource_given(const struct resource *resource)
 
 int resource_group(struct resource *resource, const struct resource_group *group)
 {
-    struct mp in = group->attributes;
-    const uint8_t *start = in.p;
+    const uint8_t *start;
     uint32_t given = 0;
+    struct mp in;
 
-    resource_begin(resource);
+    end_group(resource);
+    if (group == NULL)
+        return 0;
+    in = group->attributes;
+    start = in.p;
     for (uint32_t i = 0; i < group->count; i++) {
         struct mp_value key, v;
         int r = mp_next(&in, &key);
@@ -416,38 +425,75 @@ static int put_head(struct resource *resource, const struct facts *facts, struct
     return r;
 }
 
-static uint8_t *put_raw(uint8_t *w, struct slice s)
+/* Cheap: a sender of values that meet only makes his own heads be encoded more often. */
+static uint64_t hash_facts(uint64_t generation, const struct facts *facts)
 {
-    const uint32_t n = (uint32_t)s.n;
+    uint64_t hash = generation + ((uint64_t)facts->maps_set << 32 | facts->set);
 
-    memcpy(w, &n, sizeof(n));
-    memcpy(w + sizeof(n), s.p, n);
-    return w + sizeof(n) + n;
+    for (uint32_t left = facts->set; left != 0; left &= left - 1)
+        hash =
+            (hash ^ name_word_of(facts->value[__builtin_ctz(left)]).mixed) * 0x9e3779b97f4a7c15ull;
+    for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
+        hash = (hash ^ name_word_of(facts->map[__builtin_ctz(left)]).mixed) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
 }
 
-/* Which facts, and their bytes. */
-static int sign(struct resource *resource, const struct facts *facts)
+static bool same_facts(const struct facts *a, const struct facts *b)
 {
-    const uint64_t lead[2] = {resource->has_group ? resource->generation : 0,
-                              (uint64_t)facts->maps_set << 32 | facts->set};
-    struct buf *to = &resource->fresh;
-    size_t n = sizeof(lead);
-    uint8_t *w;
+    if (a->set != b->set || a->maps_set != b->maps_set)
+        return false;
+    for (uint32_t left = a->set; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+
+        if (!slice_equal(a->value[i], b->value[i]))
+            return false;
+    }
+    for (uint32_t left = a->maps_set; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+
+        if (!slice_equal(a->map[i], b->map[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_known(const struct known *place, uint64_t hash, uint64_t generation,
+                     const struct facts *facts)
+{
+    return place->head.id != 0 && place->hash == hash && place->generation == generation &&
+           same_facts(&place->facts, facts);
+}
+
+/* Room was made; so nothing moves. */
+static struct slice keep(struct buf *copies, struct slice s)
+{
+    memcpy(copies->p + copies->n, s.p, s.n);
+    copies->n += s.n;
+    return slice_of(copies->p + copies->n - s.n, s.n);
+}
+
+static int keep_facts(struct known *place, const struct facts *facts)
+{
+    size_t n = 1;
 
     for (uint32_t left = facts->set; left != 0; left &= left - 1)
-        n += sizeof(uint32_t) + facts->value[__builtin_ctz(left)].n;
+        n += facts->value[__builtin_ctz(left)].n;
     for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
-        n += sizeof(uint32_t) + facts->map[__builtin_ctz(left)].n;
-    to->n = 0;
-    if (buf_reserve(to, n) < 0)
+        n += facts->map[__builtin_ctz(left)].n;
+    if (buf_reserve(&place->copies, n) < 0)
         return -ENOMEM;
-    memcpy(to->p, lead, sizeof(lead));
-    w = to->p + sizeof(lead);
-    for (uint32_t left = facts->set; left != 0; left &= left - 1)
-        w = put_raw(w, facts->value[__builtin_ctz(left)]);
-    for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
-        w = put_raw(w, facts->map[__builtin_ctz(left)]);
-    to->n = n;
+    place->facts.set = facts->set;
+    place->facts.maps_set = facts->maps_set;
+    for (uint32_t left = facts->set; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+
+        place->facts.value[i] = keep(&place->copies, facts->value[i]);
+    }
+    for (uint32_t left = facts->maps_set; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+
+        place->facts.map[i] = keep(&place->copies, facts->map[i]);
+    }
     return 0;
 }
 
@@ -456,52 +502,39 @@ static int learn(struct resource *resource, const struct facts *facts, struct kn
 {
     int r;
 
-    place->signature.n = place->bytes.n = 0;
+    place->head.id = 0;
+    place->copies.n = place->bytes.n = 0;
     buf_trim(&place->bytes, KEEP_BYTES);
-    buf_trim(&place->signature, KEEP_BYTES);
+    buf_trim(&place->copies, KEEP_BYTES);
     r = put_head(resource, facts, &place->bytes);
-    if (r < 0)
-        return r;
-    place->head = (struct frame_head){++resource->ids, buf_slice(&place->bytes)};
-    return buf_append(&place->signature, resource->fresh.p, resource->fresh.n);
-}
-
-/* Looks a signature up. Where it is new, *ret_free is the place to learn it in. */
-static struct known *recall(struct resource *resource, uint64_t hash, struct slice signature,
-                            struct known **ret_free)
-{
-    struct known *set = &resource->known[(hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS];
-
-    for (size_t i = 0; i < KNOWN_WAYS; i++)
-        if (set[i].hash == hash && slice_equal(buf_slice(&set[i].signature), signature))
-            return &set[i];
-    *ret_free = &set[resource->ids % KNOWN_WAYS];
-    return NULL;
+    if (r == 0)
+        r = keep_facts(place, facts);
+    if (r == 0)
+        place->head = (struct frame_head){++resource->ids, buf_slice(&place->bytes)};
+    return r;
 }
 
 int resource_choose(struct resource *resource, const struct facts *facts)
 {
-    struct known *place, *fresh;
-    struct slice signature;
-    uint64_t hash, before = resource->chosen == NULL ? 0 : resource->chosen->head.id;
-    int r = sign(resource, facts);
+    const uint64_t generation = resource->has_group ? resource->generation : 0;
+    struct known *chosen = resource->chosen, *set, *place = NULL;
+    uint64_t hash = hash_facts(generation, facts), before;
+    int r;
 
-    if (r < 0)
-        return r;
-    signature = buf_slice(&resource->fresh);
-    if (resource->chosen != NULL && slice_equal(buf_slice(&resource->chosen->signature), signature))
+    if (chosen != NULL && is_known(chosen, hash, generation, facts))
         return 0;
-    hash = hash_slices(&signature, 1).low;
-    place = recall(resource, hash, signature, &fresh);
+    before = chosen == NULL ? 0 : chosen->head.id;
+    set = &resource->known[(hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS];
+    for (size_t i = 0; place == NULL && i < KNOWN_WAYS; i++)
+        if (is_known(&set[i], hash, generation, facts))
+            place = &set[i];
     if (place == NULL) {
-        place = fresh;
+        place = &set[resource->ids % KNOWN_WAYS];
         place->hash = hash;
+        place->generation = generation;
         r = learn(resource, facts, place);
-        if (r < 0) {
-            /* Nobody's head: the signature of none is that short. */
-            place->signature.n = 0;
+        if (r < 0)
             return r;
-        }
     }
     resource->chosen = place;
     return place->head.id != before;

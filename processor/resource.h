@@ -5,9 +5,8 @@
  *   the record    facts that record.c found in it: machine_id, Kubernetes' and Docker's names
  *   the options   service.name, environment, resource.attributes
  *
- * Facts are collected per record without copying (struct facts). Their bytes make a signature, by
- * which the head that was encoded for them is found again: a relay's chunk may change between
- * machines with every record.
+ * Facts are collected per record without copying (struct facts). By their bytes the head that was
+ * encoded for them is found again: a relay's chunk may change between machines with every record.
  *
  *     resource_begin(resource)                    each chunk: no group
  *     resource_group(resource, &group)            a marker; NULL: it ends
@@ -123,9 +122,10 @@ int resource_new(const struct resource_config *config, struct resource **ret_res
                  struct err *err);
 void resource_free(struct resource **resource);
 
-void resource_begin(struct resource *resource);
+/* A chunk begins: without a group, and with the head of the last one. Returns 0 or -ENOMEM. */
+int resource_begin(struct resource *resource);
 
-/* Returns 0; -EFBIG above RESOURCE_MAX_GROUP_BYTES; -EBADMSG, -ENODATA; -ENOMEM. */
+/* A group begins, or ends (NULL). Returns 0; -EFBIG above RESOURCE_MAX_GROUP_BYTES; -EBADMSG, -ENODATA; -ENOMEM. */
 int resource_group(struct resource *resource, const struct resource_group *group);
 
 /* The facts that the group says already. */
