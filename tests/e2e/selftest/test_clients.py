@@ -1,12 +1,15 @@
 """The Forward clients speak the protocol, and the load client counts exactly."""
 import gzip
+import json
+
+import msgpack
 
 import clients
 import forward
 
 from fake_forward import FakeForward
 from forward import Closed, Connection, LoadClient, Tally
-from harness import cases, equal
+from harness import cases, equal, wait_until
 from test_server import request
 
 T = forward.event_time(1700000000, 123456789)
@@ -131,30 +134,93 @@ def test_load_held(ctx):
     assert load.acked_records == 0 and len(load.unacked()) == 5
 
 
-@cases("fluent-org Message", "fluent-org Forward", "fluent-org PackedForward",
-       "fluent-org CompressedPackedForward", "fluent-org key", "fluent-logger Message",
-       "fluent-logger PackedForward", "fluent-logger CompressedPackedForward", "fluent-logger key")
+CORPUS = [[n, {"m": [["message", {"s": "hello %d" % n}], ["n", {"i": str(n)}],
+                     ["list", {"a": [{"f": "0.5"}, {"b": True}, {"n": 0}, {"x": "AP8="}]}]]}]
+          for n in range(60)]
+
+
+def want(run):
+    return [("%s.%s" % (run, "ab"[n % 2]),
+             {"message": "hello %d" % n, "n": n, "list": [0.5, True, None, b"\0\xff"],
+              "run": run, "number": n}) for n in range(60)]
+
+
+def send(ctx, server, language, program, runs):
+    """The small corpus through a real client. Returns what the client says."""
+    path = ctx.path("corpus.json")
+    with open(path, "w") as f:
+        json.dump(CORPUS, f)
+    for run in runs:
+        run.update(id=run.get("id", "r"), labels=["a", "b"])
+    return clients.run(ctx, language, program, {"host": "127.0.0.1", "port": server.port,
+                                                "corpus": path, "runs": runs})
+
+
+def check_records(server, run):
+    got = sorted(((tag, r) for tag, _, r in server.records), key=lambda r: r[1]["number"])
+    assert got == want(run), got[:3]
+
+
+@cases("@fluent-org/logger Message", "@fluent-org/logger Forward",
+       "@fluent-org/logger PackedForward", "@fluent-org/logger CompressedPackedForward",
+       "@fluent-org/logger key", "fluent-logger Message", "fluent-logger PackedForward",
+       "fluent-logger CompressedPackedForward", "fluent-logger key")
 def test_node(ctx, case):
     lib, mode = case.split()
     key = "k" if mode == "key" else None
     server = FakeForward(key=key)
-    got = clients.node(ctx, "send.js", {
-        "lib": "@fluent-org/logger" if lib == "fluent-org" else lib, "port": server.port,
-        "mode": "Message" if key else mode, "host": "127.0.0.1", "count": 120, "client": "n",
-        "tag": "app", "ack_timeout": 10000, "key": key})
-    assert got == {"acked": 120, "failed": []}, got
-    assert sorted(keys(server)) == [("n", i) for i in range(120)]
+    got = send(ctx, server, "node", "corpus", [{
+        "lib": lib, "mode": "Message" if key else mode, "ack": 10000, "time": "milliseconds",
+        "group": 10, "security": key and {"clientHostname": "node.example", "sharedKey": key}}])
+    assert got == {"r": {"acked": 60, "failed": [], "errors": []}}, got
+    check_records(server, "r")
     assert all("chunk" in o for o in server.options)
 
 
-@cases("seconds", "sub_second")
+@cases("sync", "async")
 def test_go(ctx, case):
     server = FakeForward()
-    got = clients.go(ctx, {"host": "127.0.0.1", "port": server.port, "count": 60, "client": "g",
-                           "tag": "app.go", "sub_second": case == "sub_second"})
-    assert got == {"acked": 60, "failed": []}, got
-    assert keys(server) == [("g", i) for i in range(60)]
+    got = send(ctx, server, "go", "corpus", [{
+        "ack": True, "sub_second": case == "sync", "async": case == "async", "retries": 3}])
+    assert got == {"r": {"acked": 60, "failed": []}}, got
+    check_records(server, "r")
     assert all("chunk" in o for o in server.options)
+    want_type = msgpack.ExtType if case == "sync" else int
+    assert all(type(t) is want_type for _, t, _ in server.records), server.records[0]
+
+
+@cases("sync", "async")
+def test_python(ctx, case):
+    server = FakeForward()
+    got = send(ctx, server, "python", "send", [{
+        "kind": "sender", "time": "event_time", "async": case == "async"}])
+    assert got == {"r": {"sent": 60, "failed": []}}, got
+    wait_until(lambda: len(server.records) == 60, 10, "60 records")
+    check_records(server, "r")
+
+
+@cases("node", "go")
+def test_stream(ctx, case):
+    """Acks that do not come are told: the stream sends again, and says how often."""
+    lost = set()
+
+    def verdict(_server, number, *_):
+        if number % 50 == 49:
+            lost.add(number)
+            return "store"
+        return True
+    server = FakeForward(on_message=verdict)
+    run = {"id": "s", "lib": "fluent-logger", "mode": "Message", "ack": 300, "reconnect": 50,
+           "time": "now"} if case == "node" else {"id": "s", "ack": True, "retries": 50}
+    stream = clients.Stream(ctx, case, {"host": "127.0.0.1", "port": server.port, "runs": [run]})
+    stream.progress(150)
+    said = stream.finish()["s"]
+    numbers = [r["number"] for _, _, r in server.records]
+    assert lost and sorted(set(numbers)) == list(range(said["sent"])), said
+    twice = {n for n in numbers if numbers.count(n) > 1}
+    if case == "node":
+        assert twice <= {int(n) for n in said["again"]}, said
+    assert len(twice) == len(lost), (twice, lost)
 
 
 def test_js_decoder(ctx):
