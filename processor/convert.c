@@ -119,7 +119,7 @@ static uint64_t event_time(const struct mp_value *v, bool *ret_odd)
         return v->u * NS_PER_SECOND; /* 0 means "now" */
     if (v->type == MP_FLOAT && v->d > 0 && v->d < (double)max_s)
         return (uint64_t)(v->d * 1e6 + 0.5) * 1000;
-    if (((v->type == MP_UINT && v->u >= min_ms) ||
+    if ((v->type == MP_EXT || (v->type == MP_UINT && v->u >= min_ms) ||
          (v->type == MP_FLOAT && v->d >= (double)min_ms)) &&
         timestamp_of(v, &memo, &t))
         return t.ns;

@@ -133,15 +133,15 @@ int key_set_add_slow(struct key_set *set, struct slice key, uint64_t hash)
     return 1;
 }
 
-static char *new_name(struct key_set *set, size_t n)
+uint8_t *key_set_room(struct key_set *set, size_t n)
 {
     set->has_names = true;
-    return arena_new_array(&set->names, n, char);
+    return arena_new_array(&set->names, n, uint8_t);
 }
 
 int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key)
 {
-    char *name = new_name(set, key.n + 1);
+    uint8_t *name = key_set_room(set, key.n + 1);
 
     if (name == NULL)
         return -ENOMEM;
@@ -153,7 +153,7 @@ int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key)
 
 int key_set_rename(struct key_set *set, struct slice key, uint64_t hash, struct slice *ret_key)
 {
-    char *name = new_name(set, key.n + SUFFIX_BYTES);
+    uint8_t *name = key_set_room(set, key.n + SUFFIX_BYTES);
 
     if (name == NULL)
         return -ENOMEM;
@@ -162,7 +162,7 @@ int key_set_rename(struct key_set *set, struct slice key, uint64_t hash, struct 
     for (;;) {
         /* Looked up each time: adding may have moved it. */
         struct key_entry *entry = find(set, key, hash);
-        int n = snprintf(name + key.n, SUFFIX_BYTES, "#%u", entry->next++);
+        int n = snprintf((char *)name + key.n, SUFFIX_BYTES, "#%u", entry->next++);
         struct slice candidate = slice_of(name, key.n + (size_t)n);
         struct name_word w = name_word_of(candidate);
         int r = key_set_add(set, candidate, w.mixed);

@@ -73,6 +73,9 @@ static inline int key_set_add(struct key_set *set, struct slice key, uint64_t ha
 /* A copy of a key that lives until the next key_set_clear. Returns 0 or -ENOMEM. */
 int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key);
 
+/* Room for n bytes of a name, as long-lived. NULL: out of memory. */
+uint8_t *key_set_room(struct key_set *set, size_t n);
+
 /* A free name for a key that is there already; added. Returns 0 or -ENOMEM. */
 int key_set_rename(struct key_set *set, struct slice key, uint64_t hash, struct slice *ret_key);
 

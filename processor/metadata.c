@@ -86,7 +86,7 @@ static bool take(struct metadata *m, enum otlp_key key, const struct mp *in,
         return ok && (id.n == 0 || m->trace.has_span);
     case OTLP_FLAGS:
         trace_context_take(&m->trace, TRACE_FLAGS, v, false);
-        return m->trace.has_flags;
+        return v->type == MP_UINT && v->u <= UINT8_MAX;
     }
     return false;
 }

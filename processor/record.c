@@ -5,6 +5,9 @@
 #define RECORD_HEAD_BYTES (1 + RECORD_LENGTH_BYTES + 2 * 9)
 #define RECORD_TAIL_BYTES 128
 
+/* Levels that a record may say and that are looked at together. */
+#define MAX_LEVELS 8
+
 /* What is kept of memory for parsed texts and the surplus of attributes, and the most of it. */
 #define SCRATCH_KEEP_BYTES ((size_t)64 << 10)
 #define SCRATCH_MAX_BYTES ((size_t)1 << 30)
@@ -66,11 +69,35 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
     return r < 0 ? r : key_set_keep(&s->maker->seen, text, ret_name);
 }
 
+/* Names that differ only in bytes that are no UTF-8 become one: so they are compared as they will
+ * be written. */
+static int repair_key(struct state *s, struct slice *name, struct name_word *w)
+{
+    uint8_t *text;
+    size_t n;
+
+    if (utf8_is_valid(*name))
+        return 0;
+    n = utf8_sanitized_bytes(*name);
+    text = key_set_room(&s->maker->seen, n);
+    if (text == NULL)
+        return -ENOMEM;
+    utf8_sanitize(text, *name);
+    *name = slice_of(text, n);
+    *w = name_word_of(*name);
+    return 0;
+}
+
 static inline int enter_key(struct state *s, struct slice *name, const struct name_slot **ret_slot)
 {
     struct name_word w = name_word_of(*name);
     int r;
 
+    if (__builtin_expect(((w.first | w.last) & 0x8080808080808080ull) != 0 || name->n > 16, 0)) {
+        r = repair_key(s, name, &w);
+        if (r < 0)
+            return r;
+    }
     *ret_slot = name_table_find(&s->maker->keys, *name, &w);
     r = key_set_add(&s->maker->seen, *name, w.mixed);
     if (__builtin_expect(r > 0, 1))
@@ -310,7 +337,8 @@ static uint64_t choose_time(struct state *s, const struct record_event *event)
         return event->metadata->time_ns;
     for (struct aside *a = record_best(s, KEY_TIME, 0); a != NULL;
          a = record_best(s, KEY_TIME, a->order + 1u)) {
-        if (timestamp_of(&a->v, &s->maker->memo, &t)) {
+        if (a->v.type == MP_MAP ? timestamp_of_map(a->content, a->v.count, &t)
+                                : timestamp_of(&a->v, &s->maker->memo, &t)) {
             a->used = t.exact;
             return t.ns;
         }
@@ -345,7 +373,10 @@ static void put_default_severity(struct state *s)
 /* The caller has RECORD_TAIL_BYTES of room. */
 static int put_severity(struct state *s, const struct metadata *metadata)
 {
+    struct severity_candidate levels[MAX_LEVELS];
+    struct aside *level_of[MAX_LEVELS];
     struct severity severity;
+    size_t n = 0;
 
     if (metadata != NULL && metadata->severity_number != 0) {
         if (metadata->severity_text.n > 0) {
@@ -357,16 +388,18 @@ static int put_severity(struct state *s, const struct metadata *metadata)
         write_severity(s->o, metadata->severity_number, severity_name(metadata->severity_number));
         return 0;
     }
-    for (struct aside *a = record_best(s, KEY_SEVERITY, 0); a != NULL;
+    for (struct aside *a = record_best(s, KEY_SEVERITY, 0); a != NULL && n < MAX_LEVELS;
          a = record_best(s, KEY_SEVERITY, a->order + 1u)) {
-        if (severity_of(&a->v, (enum severity_scale)(a->value % 4), &s->maker->severity_words,
-                        &severity)) {
-            a->used = a->used || severity.exact;
-            write_severity(s->o, severity.number, slice_of(severity.text, severity.text_n));
-            return 0;
-        }
+        level_of[n] = a;
+        levels[n++] = (struct severity_candidate){&a->v, a->value, false};
     }
-    put_default_severity(s);
+    if (n == 0) {
+        put_default_severity(s);
+    } else if (severity_choose(levels, n, &s->maker->severity_words, &severity)) {
+        for (size_t i = 0; i < n; i++)
+            level_of[i]->used = level_of[i]->used || levels[i].used;
+        write_severity(s->o, severity.number, slice_of(severity.text, severity.text_n));
+    }
     return 0;
 }
 

@@ -82,6 +82,7 @@ const struct name_row record_names[] = {
     {"kubernetes_namespace", KEY_NEST, 0},
     {"docker", KEY_NEST, 0},
     {"container", KEY_NEST, 0},
+    {"contextMap", KEY_NEST, 0},
     {"dd", KEY_NEST, 0},
     {"trace", KEY_NEST, 0},
     {"span", KEY_NEST, 0},
