@@ -90,8 +90,7 @@ int clients_new(const struct clients_setup *setup, struct clients **ret_clients,
     intake->producer = setup->producer;
     intake->status = setup->status;
     intake->server_host = setup->server_host;
-    intake->shared_key = setup->shared_key;
-    intake->argument = setup->argument;
+    intake->access = setup->access;
     intake->max_chunk = setup->max_chunk;
     intake->idle_ns = setup->idle_ns;
     intake->epoll = -1;
@@ -108,6 +107,11 @@ int clients_new(const struct clients_setup *setup, struct clients **ret_clients,
     clients_begin(clients);
     *ret_clients = clients;
     return 0;
+}
+
+void clients_set_access(struct clients *clients, const struct access *access)
+{
+    clients->intake.access = access;
 }
 
 static void bury_dead(struct clients *clients)

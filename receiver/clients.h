@@ -18,15 +18,15 @@
 #include "receiver/producer.h"
 #include "shared/base/err.h"
 #include "shared/ipc/status_page.h"
+#include "shared/options/access.h"
 
 struct clients;
 
 struct clients_setup {
-    struct producer *producer;                  /* borrowed */
-    struct status_slot *status;                 /* borrowed */
-    struct slice server_host;                   /* borrowed */
-    struct slice (*shared_key)(void *argument); /* asked at each handshake; empty: none */
-    void *argument;
+    struct producer *producer;   /* borrowed */
+    struct status_slot *status;  /* borrowed */
+    struct slice server_host;    /* borrowed */
+    const struct access *access; /* borrowed */
     size_t max_chunk;
     size_t memory;
     size_t max_connections;
@@ -36,6 +36,8 @@ struct clients_setup {
 };
 
 int clients_new(const struct clients_setup *setup, struct clients **ret_clients, struct err *err);
+/* Who may send from now on (borrowed); connections that are let in already stay. */
+void clients_set_access(struct clients *clients, const struct access *access);
 /* Closes all connections at once. */
 void clients_free(struct clients **clients);
 

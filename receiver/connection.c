@@ -268,7 +268,7 @@ static void consume_own(struct connection *c)
 static bool begin_json(struct connection *c, uint8_t first)
 {
     if (c->state == CONNECTION_GREETED) {
-        connection_fail(c, METRIC_HANDSHAKES_REFUSED,
+        connection_fail(c, METRIC_HANDSHAKES_MALFORMED,
                         "JSON instead of the handshake, which only msgpack has");
         return false;
     }
@@ -471,7 +471,7 @@ void connection_time_out(struct connection *c)
     switch (c->state) {
     case CONNECTION_GREETED:
         connection_fail(
-            c, METRIC_HANDSHAKES_REFUSED,
+            c, METRIC_HANDSHAKES_LATE,
             "no handshake within forward.handshake_timeout; does it have a shared key?");
         break;
     case CONNECTION_READY:
@@ -521,7 +521,7 @@ static int begin(struct connection *c)
     if (epoll_ctl(c->intake->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
         return -errno;
     c->watched = WATCH_IN;
-    if (c->intake->shared_key(c->intake->argument).n > 0)
+    if (!access_is_open(c->intake->access))
         return messages_greet(c);
     connection_set_state(c, CONNECTION_READY);
     return 0;

@@ -44,6 +44,7 @@
 #include "receiver/producer.h"
 #include "receiver/table.h"
 #include "shared/ipc/status_page.h"
+#include "shared/options/access.h"
 
 /* One read takes so much at most; also the size of the scratch buffer. */
 #define CONNECTION_READ_BYTES (256u << 10)
@@ -67,11 +68,10 @@ enum connection_pause {
 
 /* What all connections share. clients.c fills it in. */
 struct intake {
-    struct producer *producer;                  /* borrowed */
-    struct status_slot *status;                 /* borrowed */
-    struct slice server_host;                   /* borrowed */
-    struct slice (*shared_key)(void *argument); /* empty: no handshake */
-    void *argument;
+    struct producer *producer;   /* borrowed */
+    struct status_slot *status;  /* borrowed */
+    struct slice server_host;    /* borrowed */
+    const struct access *access; /* borrowed; another one after a reload */
     size_t max_chunk;
     uint64_t idle_ns; /* 0: connections may be idle for ever */
 

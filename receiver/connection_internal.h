@@ -16,6 +16,8 @@
 
 struct greeting {
     uint8_t nonce[HANDSHAKE_NONCE_BYTES];
+    uint8_t auth[HANDSHAKE_AUTH_BYTES];
+    uint8_t auth_bytes; /* of it in HELO: all, or none where users are not asked for */
 };
 
 struct connection {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 
 #include "receiver/wire.h"
 #include "shared/base/bytes.h"
@@ -16,26 +17,41 @@ static_assert(HANDSHAKE_PONG_MAX >=
                   1 + 5 + 1 + 1 + (3 + HANDSHAKE_HOST_MAX) + (2 + HANDSHAKE_DIGEST_BYTES),
               "the longest PONG fits");
 
-/* ["HELO", {"nonce": bin16, "auth": bin0, "keepalive": true}] */
-static const uint8_t helo_head[] = {0x92, 0xa4, 'H',  'E',  'L',
-                                    'O',  0x83, 0xa5, 'n',  'o',
-                                    'n',  'c',  'e',  0xc4, HANDSHAKE_NONCE_BYTES};
-static const uint8_t helo_tail[] = {0xa4, 'a', 'u', 't', 'h', 0xc4, 0x00, 0xa9, 'k',
-                                    'e',  'e', 'p', 'a', 'l', 'i',  'v',  'e',  0xc3};
+/* ["HELO", {"nonce": bin16, "auth": bin, "keepalive": true}]; bin, because Node decodes a str. */
+static const uint8_t helo_head[] = {0x92, 0xa4, 'H', 'E', 'L', 'O', 0x83,
+                                    0xa5, 'n',  'o', 'n', 'c', 'e'};
+static const uint8_t helo_auth[] = {0xa4, 'a', 'u', 't', 'h'};
+static const uint8_t helo_tail[] = {0xa9, 'k', 'e', 'e', 'p', 'a', 'l', 'i', 'v', 'e', 0xc3};
 
-static_assert(sizeof(helo_head) + HANDSHAKE_NONCE_BYTES + sizeof(helo_tail) == HANDSHAKE_HELO_BYTES,
+static_assert(sizeof(helo_head) + 2 + HANDSHAKE_NONCE_BYTES + sizeof(helo_auth) + 2 +
+                      HANDSHAKE_AUTH_BYTES + sizeof(helo_tail) ==
+                  HANDSHAKE_HELO_MAX,
               "the size of HELO");
 
-void handshake_helo(const uint8_t nonce[HANDSHAKE_NONCE_BYTES],
-                    uint8_t ret_helo[HANDSHAKE_HELO_BYTES])
+static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
 {
-    uint8_t *p = ret_helo;
+    memcpy(p, bytes, n);
+    return p + n;
+}
 
-    memcpy(p, helo_head, sizeof(helo_head));
-    p += sizeof(helo_head);
-    memcpy(p, nonce, HANDSHAKE_NONCE_BYTES);
-    p += HANDSHAKE_NONCE_BYTES;
-    memcpy(p, helo_tail, sizeof(helo_tail));
+static uint8_t *put_bin(uint8_t *p, struct slice bytes)
+{
+    *p++ = 0xc4;
+    *p++ = (uint8_t)bytes.n;
+    return bytes.n > 0 ? put(p, bytes.p, bytes.n) : p;
+}
+
+size_t handshake_helo(const uint8_t nonce[HANDSHAKE_NONCE_BYTES], struct slice auth,
+                      uint8_t ret_helo[HANDSHAKE_HELO_MAX])
+{
+    uint8_t *p = put(ret_helo, helo_head, sizeof(helo_head));
+
+    assert(auth.n == 0 || auth.n == HANDSHAKE_AUTH_BYTES);
+    p = put_bin(p, slice_of(nonce, HANDSHAKE_NONCE_BYTES));
+    p = put(p, helo_auth, sizeof(helo_auth));
+    p = put_bin(p, auth);
+    p = put(p, helo_tail, sizeof(helo_tail));
+    return (size_t)(p - ret_helo);
 }
 
 bool handshake_digest(struct slice salt, struct slice host, struct slice nonce, struct slice key,
@@ -74,30 +90,48 @@ static uint8_t *put_string(uint8_t *p, struct slice text)
         bytes_put_be16(p, (uint16_t)text.n);
         p += 2;
     }
-    if (text.n > 0)
-        memcpy(p, text.p, text.n);
-    return p + text.n;
+    return text.n > 0 ? put(p, text.p, text.n) : p;
 }
 
 /* ["PONG", welcome, reason, host, digest] */
-static void put_pong(struct handshake_outcome *outcome, const char *reason, struct slice host,
+static void put_pong(struct handshake_outcome *outcome, bool welcome, struct slice host,
                      struct slice digest)
 {
     uint8_t *p = outcome->pong;
 
     *p++ = 0x95;
     p = put_string(p, SLICE_LITERAL("PONG"));
-    *p++ = reason ? 0xc2 : 0xc3;
-    p = put_string(p, slice_string(reason ? reason : ""));
+    *p++ = welcome ? 0xc3 : 0xc2;
+    p = put_string(p, slice_string(outcome->reason));
     p = put_string(p, host);
     p = put_string(p, digest);
     outcome->pong_bytes = (size_t)(p - outcome->pong);
-    outcome->reason = reason;
 }
 
-static enum handshake_result refuse(struct handshake_outcome *outcome, const char *reason)
+static void set_reason(struct handshake_outcome *outcome, enum handshake_fault fault,
+                       const char *address)
 {
-    put_pong(outcome, reason, slice_of(NULL, 0), slice_of(NULL, 0));
+    /* As Fluentd has them: clients log them, and people look for them. */
+    static const char *const reasons[] = {
+        [HANDSHAKE_FAULT_FORM] = "invalid ping message",
+        [HANDSHAKE_FAULT_KEY] = "shared_key mismatch",
+        [HANDSHAKE_FAULT_USER] = "username/password mismatch",
+        [HANDSHAKE_FAULT_NO_DIGEST] = "no digest can be made",
+    };
+
+    if (fault == HANDSHAKE_FAULT_SOURCE)
+        snprintf(outcome->reason, sizeof(outcome->reason), "anonymous source host '%s' denied",
+                 address);
+    else
+        snprintf(outcome->reason, sizeof(outcome->reason), "%s", reasons[fault]);
+}
+
+static enum handshake_result refuse(struct handshake_outcome *outcome, enum handshake_fault fault,
+                                    const struct handshake_terms *terms)
+{
+    outcome->fault = fault;
+    set_reason(outcome, fault, terms->address_text);
+    put_pong(outcome, false, slice_of(NULL, 0), slice_of(NULL, 0));
     return HANDSHAKE_REFUSED;
 }
 
@@ -121,23 +155,65 @@ static bool read_fields(struct slice ping, struct slice ret_fields[FIELDS])
     return slice_is(ret_fields[PING_NAME], "PING");
 }
 
-static enum handshake_result judge(const struct handshake_terms *terms, struct slice ping,
-                                   struct handshake_outcome *outcome)
+enum check { CHECK_GOOD, CHECK_WRONG, CHECK_IMPOSSIBLE };
+
+static enum check check_key(const struct handshake_terms *terms, struct slice key,
+                            const struct slice fields[FIELDS])
 {
-    struct slice fields[FIELDS];
     struct slice nonce = slice_of(terms->nonce, HANDSHAKE_NONCE_BYTES);
     char digest[HANDSHAKE_DIGEST_BYTES];
 
+    if (!handshake_digest(fields[PING_SALT], fields[PING_HOST], nonce, key, digest))
+        return CHECK_IMPOSSIBLE;
+    return secret_equal(slice_of(digest, sizeof(digest)), fields[PING_DIGEST]) ? CHECK_GOOD
+                                                                               : CHECK_WRONG;
+}
+
+/*
+ * A user that does not exist costs a digest too. Without auth (users are asked for since a reload
+ * that came after this HELO) no digest is fresh: the client comes again.
+ */
+static enum check check_user(const struct handshake_terms *terms, const struct access_grant *grant,
+                             const struct slice fields[FIELDS])
+{
+    char digest[HANDSHAKE_DIGEST_BYTES];
+    struct slice password;
+    bool exists, equal;
+
+    if (!access_asks_user(terms->access))
+        return CHECK_GOOD;
+    exists = access_password(terms->access, grant, fields[PING_USER], &password);
+    if (!handshake_digest(terms->auth, fields[PING_USER], password, slice_of(NULL, 0), digest))
+        return CHECK_IMPOSSIBLE;
+    equal = secret_equal(slice_of(digest, sizeof(digest)), fields[PING_PASSWORD]);
+    return (exists & equal) && terms->auth.n > 0 ? CHECK_GOOD : CHECK_WRONG;
+}
+
+static enum handshake_result judge(const struct handshake_terms *terms, struct slice ping,
+                                   struct handshake_outcome *outcome)
+{
+    struct slice nonce = slice_of(terms->nonce, HANDSHAKE_NONCE_BYTES);
+    char digest[HANDSHAKE_DIGEST_BYTES];
+    struct slice fields[FIELDS];
+    struct access_grant grant;
+    enum check check;
+
     if (!read_fields(ping, fields) || fields[PING_HOST].n > HANDSHAKE_HOST_MAX)
-        return refuse(outcome, "invalid ping message");
-    if (!handshake_digest(fields[PING_SALT], fields[PING_HOST], nonce, terms->shared_key, digest))
-        return refuse(outcome, "no digest can be made");
-    if (!secret_equal(slice_of(digest, sizeof(digest)), fields[PING_DIGEST]))
-        return refuse(outcome, "shared_key mismatch");
-    if (!handshake_digest(fields[PING_SALT], terms->server_host, nonce, terms->shared_key, digest))
-        return refuse(outcome, "no digest can be made");
+        return refuse(outcome, HANDSHAKE_FAULT_FORM, terms);
+    if (!access_admit(terms->access, &terms->address, &grant))
+        return refuse(outcome, HANDSHAKE_FAULT_SOURCE, terms);
+    check = check_key(terms, grant.shared_key, fields);
+    if (check == CHECK_WRONG)
+        return refuse(outcome, HANDSHAKE_FAULT_KEY, terms);
+    if (check == CHECK_GOOD)
+        check = check_user(terms, &grant, fields);
+    if (check == CHECK_WRONG)
+        return refuse(outcome, HANDSHAKE_FAULT_USER, terms);
+    if (check == CHECK_IMPOSSIBLE ||
+        !handshake_digest(fields[PING_SALT], terms->server_host, nonce, grant.shared_key, digest))
+        return refuse(outcome, HANDSHAKE_FAULT_NO_DIGEST, terms);
     outcome->client_host = fields[PING_HOST];
-    put_pong(outcome, NULL, terms->server_host, slice_of(digest, sizeof(digest)));
+    put_pong(outcome, true, terms->server_host, slice_of(digest, sizeof(digest)));
     return HANDSHAKE_WELCOME;
 }
 
@@ -150,14 +226,15 @@ enum handshake_result handshake_ping(const struct handshake_terms *terms, const 
 
     *ret = (struct handshake_outcome){0};
     if (got < 0 || (got > 0 && head.kind != WIRE_ARRAY)) {
-        ret->reason = "the client sent no PING; does it have a shared key?";
+        snprintf(ret->reason, sizeof(ret->reason), "%s",
+                 "the client sent no PING; does it have a shared key?");
         return HANDSHAKE_BROKEN;
     }
     if (got > 0)
         got = wire_skip(p, n, HANDSHAKE_PING_MAX, &skip);
     /* An array that is not even whole after so many bytes is no PING; the size is said. */
     if (got < 0 || (got == 0 && n > HANDSHAKE_PING_MAX))
-        return refuse(ret, "invalid ping message");
+        return refuse(ret, HANDSHAKE_FAULT_FORM, terms);
     if (got == 0)
         return HANDSHAKE_MORE;
     ret->bytes = skip.at;

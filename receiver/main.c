@@ -5,6 +5,7 @@ static const struct role receiver = {
     .prepare = receiver_prepare,
     .start = receiver_start,
     .drain = receiver_drain,
+    .reload = receiver_reload,
     .fini = receiver_fini,
 };
 

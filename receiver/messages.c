@@ -17,11 +17,19 @@ static void linger(struct connection *c)
     connection_set_state(c, CONNECTION_LINGERING);
 }
 
+static const enum metric_id fault_metrics[] = {
+    [HANDSHAKE_FAULT_FORM] = METRIC_HANDSHAKES_MALFORMED,
+    [HANDSHAKE_FAULT_SOURCE] = METRIC_HANDSHAKES_WRONG_SOURCE,
+    [HANDSHAKE_FAULT_KEY] = METRIC_HANDSHAKES_WRONG_KEY,
+    [HANDSHAKE_FAULT_USER] = METRIC_HANDSHAKES_WRONG_USER,
+    [HANDSHAKE_FAULT_NO_DIGEST] = METRIC_HANDSHAKES_FAILED,
+};
+
 static void on_refused(struct connection *c, const struct handshake_outcome *outcome)
 {
     struct outbox_mark mark = {0};
 
-    connection_count(c, METRIC_HANDSHAKES_REFUSED, 1);
+    connection_count(c, fault_metrics[outcome->fault], 1);
     connection_complain(c, "handshake refused: %s", outcome->reason);
     if (answers_send(c, slice_of(outcome->pong, outcome->pong_bytes), &mark))
         linger(c);
@@ -41,8 +49,10 @@ static bool on_welcome(struct connection *c, const struct handshake_outcome *out
         c->host_bytes = (uint16_t)outcome->client_host.n;
     }
     if (slice_equal(outcome->client_host, c->intake->server_host))
-        connection_complain(c, "it has our own host name, which Fluentd and Node clients refuse; "
-                               "set self.host");
+        connection_complain(c,
+                            "its host name, %.*s, is ours too: a Fluentd or Node client takes that "
+                            "for a loop and goes away; give Sluice another name with self.host",
+                            (int)c->intake->server_host.n, (const char *)c->intake->server_host.p);
     free(c->greeting);
     c->greeting = NULL;
     connection_set_state(c, CONNECTION_READY);
@@ -53,8 +63,13 @@ static bool on_welcome(struct connection *c, const struct handshake_outcome *out
 static size_t take_ping(struct connection *c, const uint8_t *p, size_t n)
 {
     struct handshake_outcome outcome;
-    struct handshake_terms terms = {.shared_key = c->intake->shared_key(c->intake->argument),
-                                    .server_host = c->intake->server_host};
+    struct handshake_terms terms = {
+        .auth = slice_of(c->greeting->auth, c->greeting->auth_bytes),
+        .access = c->intake->access,
+        .address = c->peer->address,
+        .address_text = c->peer->text,
+        .server_host = c->intake->server_host,
+    };
 
     memcpy(terms.nonce, c->greeting->nonce, sizeof(terms.nonce));
     switch (handshake_ping(&terms, p, n, &outcome)) {
@@ -66,26 +81,34 @@ static size_t take_ping(struct connection *c, const uint8_t *p, size_t n)
         on_refused(c, &outcome);
         return 0;
     case HANDSHAKE_BROKEN:
-        connection_fail(c, METRIC_HANDSHAKES_REFUSED, "%s", outcome.reason);
+        connection_fail(c, METRIC_HANDSHAKES_MALFORMED, "%s", outcome.reason);
         return 0;
     }
     return 0;
 }
 
+static bool is_random(uint8_t *p, size_t n)
+{
+    return getrandom(p, n, 0) == (ssize_t)n;
+}
+
 int messages_greet(struct connection *c)
 {
-    uint8_t helo[HANDSHAKE_HELO_BYTES];
+    struct greeting *greeting = calloc(1, sizeof(*greeting));
+    uint8_t helo[HANDSHAKE_HELO_MAX];
     struct outbox_mark mark = {0};
+    size_t n;
 
-    c->greeting = malloc(sizeof(*c->greeting));
-    if (!c->greeting)
+    if (!greeting)
         return -ENOMEM;
-    if (getrandom(c->greeting->nonce, sizeof(c->greeting->nonce), 0) !=
-        (ssize_t)sizeof(c->greeting->nonce))
+    c->greeting = greeting;
+    if (!is_random(greeting->nonce, sizeof(greeting->nonce)) ||
+        !is_random(greeting->auth, sizeof(greeting->auth)))
         return -EIO;
-    handshake_helo(c->greeting->nonce, helo);
+    greeting->auth_bytes = access_asks_user(c->intake->access) ? sizeof(greeting->auth) : 0;
+    n = handshake_helo(greeting->nonce, slice_of(greeting->auth, greeting->auth_bytes), helo);
     connection_set_state(c, CONNECTION_GREETED);
-    return answers_send(c, slice_of(helo, sizeof(helo)), &mark) ? 0 : -ENOTCONN;
+    return answers_send(c, slice_of(helo, n), &mark) ? 0 : -ENOTCONN;
 }
 
 /* ---- messages ---- */

@@ -74,6 +74,7 @@ struct peer *peers_join(struct peers *peers, const struct sockaddr_storage *addr
         if (!peer)
             return NULL;
         memcpy(peer->text, text, sizeof(text));
+        (void)network_of_peer(address, &peer->address);
         peer->text_bytes = (uint32_t)name.n;
         peer->next = *bucket;
         *bucket = peer;

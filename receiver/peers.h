@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "receiver/budget.h"
+#include "shared/base/network.h"
 #include "shared/base/slice.h"
 
 #define PEER_TEXT_BYTES 64u
@@ -18,6 +19,7 @@ struct peer {
     struct budget_share share;
     uint32_t connections;
     uint32_t text_bytes;
+    struct network address;     /* zero where it is no IP address */
     char text[PEER_TEXT_BYTES]; /* the address, NUL-terminated; IPv4 also where it came mapped */
 };
 

@@ -21,6 +21,7 @@ struct receiver {
     struct role_context *context; /* borrowed */
     struct producer *producer;
     struct clients *clients;
+    struct access *access;
     int door; /* borrowed */
     char host[HOST_NAME_MAX + 1];
     sd_event_source *sockets, *bell, *timer, *again;
@@ -62,11 +63,17 @@ static int open_rings(struct receiver *receiver, struct err *err)
     return r < 0 ? r : producer_new(&setup, &receiver->producer, err);
 }
 
-static struct slice shared_key(void *argument)
+/* The supervisor has checked the same options with the same code. */
+static int open_access(const struct receiver *receiver, struct access **ret_access, struct err *err)
 {
-    const struct receiver *receiver = argument;
+    struct option_report report = {0};
+    int r = access_load(role_options(receiver->context), &report, ret_access);
 
-    return role_secret(receiver->context, OPT_FORWARD_SHARED_KEY);
+    if (r < 0)
+        err_set(err, -r, "who may send: %s",
+                report.count > 0 ? report.messages[0].text : strerror(-r));
+    option_report_fini(&report);
+    return r;
 }
 
 static int open_clients(struct receiver *receiver, struct err *err)
@@ -75,8 +82,7 @@ static int open_clients(struct receiver *receiver, struct err *err)
     struct clients_setup setup = {
         .producer = receiver->producer,
         .status = role_status(receiver->context),
-        .shared_key = shared_key,
-        .argument = receiver,
+        .access = receiver->access,
         .max_chunk = options_size(options, OPT_FORWARD_MAX_CHUNK),
         .memory = options_size(options, OPT_RECEIVER_MEMORY),
         .max_connections = options_int(options, OPT_FORWARD_MAX_CONNECTIONS),
@@ -104,8 +110,26 @@ int receiver_prepare(struct role_context *context, void **ret_state, struct err 
     receiver->door = role_fd(context, "door.receiver");
     if (receiver->door < 0)
         return err_errno(err, -receiver->door, "descriptor door.receiver");
-    r = open_rings(receiver, err);
+    r = open_access(receiver, &receiver->access, err);
+    if (r == 0)
+        r = open_rings(receiver, err);
     return r < 0 ? r : open_clients(receiver, err);
+}
+
+void receiver_reload(struct role_context *context, void *state)
+{
+    struct receiver *receiver = state;
+    struct access *access = NULL;
+    struct err err = {0};
+
+    (void)context;
+    if (open_access(receiver, &access, &err) < 0) {
+        log_error("reload: %s; what was in force goes on", err.text);
+        return;
+    }
+    clients_set_access(receiver->clients, access);
+    access_free(&receiver->access);
+    receiver->access = access;
 }
 
 /* ---- turns ---- */
@@ -275,6 +299,7 @@ void receiver_fini(void **state)
     sd_event_source_unref(receiver->again);
     clients_free(&receiver->clients);
     producer_free(&receiver->producer);
+    access_free(&receiver->access);
     free(receiver);
     *state = NULL;
 }

@@ -12,6 +12,8 @@ int receiver_prepare(struct role_context *context, void **ret_state, struct err 
 int receiver_start(struct role_context *context, void *state, struct err *err);
 void receiver_drain(struct role_context *context, void *state, enum drain_reason reason,
                     uint64_t deadline_ns);
+/* Who may send is read anew; connections stay. */
+void receiver_reload(struct role_context *context, void *state);
 void receiver_fini(void **state);
 
 #endif

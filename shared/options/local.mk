@@ -2,9 +2,12 @@
 
 noinst_LIBRARIES += liboptions.a
 liboptions_a_SOURCES = \
+	shared/options/access.c shared/options/access.h \
 	shared/options/command_line.def \
 	shared/options/option_dump.c shared/options/option_dump.h \
 	shared/options/option_group.c shared/options/option_group.h \
+	shared/options/option_list.c shared/options/option_list.h \
+	shared/options/option_list_json.c shared/options/option_list_json.h \
 	shared/options/option_report.c shared/options/option_report.h \
 	shared/options/option_source.c shared/options/option_source.h \
 	shared/options/option_table.c shared/options/option_table.h \

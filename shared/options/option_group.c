@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/options/option_list.h"
 #include "shared/options/option_value.h"
 
 struct slice option_group_of(enum option_id id)
@@ -54,7 +55,7 @@ const char *option_group_takes(enum option_id id, char *text, size_t size)
         [OPTION_TYPE_TIME] = "a time",
     };
     const struct option_row *row = option_row(id);
-    char low[32], high[32];
+    char low[32], high[32], names[128];
 
     switch (row->type) {
     case OPTION_TYPE_BOOL:
@@ -69,6 +70,10 @@ const char *option_group_takes(enum option_id id, char *text, size_t size)
     case OPTION_TYPE_CHOICE:
         option_value_list_words(row->words, text, size);
         break;
+    case OPTION_TYPE_LIST:
+        snprintf(text, size, "a list; each element may have %s",
+                 option_list_names(row->words, names, sizeof(names)));
+        break;
     default:
         snprintf(text, size, "%s, %s to %s", kinds[row->type],
                  option_value_format(row, row->min, low, sizeof(low)),
@@ -82,6 +87,9 @@ const char *option_group_default(enum option_id id, char *text, size_t size)
     const struct option_row *row = option_row(id);
     bool bare = row->type == OPTION_TYPE_BOOL || row->type == OPTION_TYPE_INT;
 
-    snprintf(text, size, bare ? "%s" : "\"%s\"", row->fallback);
+    if (row->type == OPTION_TYPE_LIST)
+        snprintf(text, size, "()");
+    else
+        snprintf(text, size, bare ? "%s" : "\"%s\"", row->fallback);
     return text;
 }

@@ -20,6 +20,7 @@
 #define RANGE_STRING(low, high)
 #define RANGE_PATH(low, high)
 #define RANGE_CHOICE(low, high) .words = (low),
+#define RANGE_LIST(low, high) .words = (low),
 
 #define OPTION(ID, path_, TYPE, default_, low, high, roles_, flags_, alias_, help_) \
     [OPT_##ID] = {.path = (path_),                                                  \

@@ -15,6 +15,7 @@ enum option_type {
     OPTION_TYPE_STRING,
     OPTION_TYPE_PATH,
     OPTION_TYPE_CHOICE,
+    OPTION_TYPE_LIST,
 };
 
 enum option_flag {
@@ -26,7 +27,7 @@ enum option_flag {
 struct option_row {
     const char *path;
     const char *fallback; /* the default, as text */
-    const char *words;    /* of CHOICE, "a|b|c" */
+    const char *words;    /* of CHOICE, "a|b|c"; of LIST, the names in an element: option_list.h */
     const char *alias;    /* one more environment variable, or NULL */
     const char *help;
     uint64_t min;

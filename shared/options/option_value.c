@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/base/num.h"
+#include "shared/options/option_list.h"
 
 struct unit {
     const char *suffix;
@@ -188,6 +189,8 @@ int option_value_check(const struct option_row *row, struct slice text, uint64_t
                        (const char *)text.p, list);
     case OPTION_TYPE_STRING:
         return check_characters(row, text, err);
+    case OPTION_TYPE_LIST:
+        return option_list_check(row->words, text, err);
     case OPTION_TYPE_PATH:
         r = check_characters(row, text, err);
         if (r == 0 && text.n > 0 && text.p[0] != '/')

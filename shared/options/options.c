@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "shared/base/secret.h"
+#include "shared/options/option_list_json.h"
 #include "shared/options/option_value.h"
 #include "shared/options/options_internal.h"
 
 struct value {
     uint64_t number;      /* BOOL, INT, SIZE, TIME */
-    char *text;           /* STRING, PATH, CHOICE; owned */
+    char *text;           /* STRING, PATH, CHOICE, LIST; owned */
     struct secret secret; /* secrets */
     enum option_origin origin;
     char *place; /* of the origin, owned; NULL: default */
@@ -27,7 +28,7 @@ struct options {
 static bool is_text(const struct option_row *row)
 {
     return row->type == OPTION_TYPE_STRING || row->type == OPTION_TYPE_PATH ||
-           row->type == OPTION_TYPE_CHOICE;
+           row->type == OPTION_TYPE_CHOICE || row->type == OPTION_TYPE_LIST;
 }
 
 /* Checks and stores. -EINVAL with the reason, -ENOMEM; the old value stays on errors. */
@@ -202,6 +203,33 @@ void options_assign(struct options *options, enum option_id id, struct slice tex
     set_place(options, id, origin, place);
 }
 
+void options_assign_written(struct options *options, enum option_id id, struct slice text,
+                            enum option_origin origin, struct option_place place,
+                            struct option_report *report)
+{
+    const struct option_row *row = option_row(id);
+    struct option_list list;
+    struct err err = {0};
+    int r;
+
+    if (row->type != OPTION_TYPE_LIST || text.n == 0) {
+        options_assign(options, id, text, origin, place, report);
+        return;
+    }
+    r = option_list_init(&list, row->words);
+    if (r < 0)
+        err_errno(&err, -r, "the list cannot be read");
+    else
+        r = option_list_json(&list, text, &err);
+    if (r == 0) {
+        options_assign(options, id, buf_slice(&list.text), origin, place, report);
+    } else {
+        options_mark_broken(options, id);
+        option_report_add(report, OPTION_ERROR, place, option_path(id), "%s", err.text);
+    }
+    option_list_fini(&list);
+}
+
 void options_mark_broken(struct options *options, enum option_id id)
 {
     options->values[id].broken = true;
@@ -287,7 +315,9 @@ static int load(struct options *options, const struct options_sources *sources,
     if (r < 0)
         return r;
     if (readable)
-        options_check(options, report);
+        r = options_check(options, report);
+    if (r < 0)
+        return r;
     return report->errors > 0 ? -EINVAL : 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * options: the values of all options, where each came from, and what of them a child may see.
  * The table is options.def; nothing about a single option is written anywhere else but in
- * options_check.c (what options mean together).
+ * options_check.c (what options mean together) and access.c (who may send).
  *
  * The supervisor loads them from all sources and validates them:
  *
@@ -92,7 +92,7 @@ bool options_bool(const struct options *options, enum option_id id);
 uint64_t options_int(const struct options *options, enum option_id id);
 uint64_t options_size(const struct options *options, enum option_id id);    /* bytes */
 uint64_t options_time_ms(const struct options *options, enum option_id id); /* milliseconds */
-/* STRING, PATH and CHOICE. Never NULL. Not for secrets. */
+/* STRING, PATH, CHOICE, and LIST (as option_list.h has it). Never NULL. Not for secrets. */
 const char *options_string(const struct options *options, enum option_id id);
 /* A STRING or CHOICE has this value. A word that is none of its choices aborts: a typo shows. */
 bool options_is(const struct options *options, enum option_id id, const char *word);
@@ -102,7 +102,8 @@ enum option_origin options_origin(const struct options *options, enum option_id 
 const char *options_origin_text(const struct options *options, enum option_id id);
 
 /*
- * Sets from text, as it would stand in a file without quotes ("24224", "16M", "30s", "true").
+ * Sets from text, as it would stand in a file without quotes ("24224", "16M", "30s", "true"); a LIST
+ * as option_list.h has it.
  * Checks type and range: -EINVAL and the reason. Secrets are taken too; the reason never holds
  * the value. For tests, tools and benches; sluiced uses options_load.
  */

@@ -1,6 +1,7 @@
 /*
  * options_check: what options mean together: values that follow from others, and combinations that
- * cannot be meant. The only place besides options.def that knows single options.
+ * cannot be meant. The only place besides options.def that knows single options (with access.c, for
+ * who may send).
  */
 #include "shared/options/options_internal.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "shared/base/num.h"
+#include "shared/options/access.h"
 #include "shared/options/option_value.h"
 
 /* Also named in the help of otlp.endpoint; a test compares them. */
@@ -92,6 +94,27 @@ static bool is_literal(const char *address)
     return inet_pton(AF_INET, address, &any) == 1 || inet_pton(AF_INET6, address, &any) == 1;
 }
 
+/* Where access.c finds nothing wrong, whoever is let in must know a key. */
+static bool asks_for_a_key(const struct options *o)
+{
+    static const enum option_id ids[] = {OPT_FORWARD_SHARED_KEY, OPT_FORWARD_CLIENTS,
+                                         OPT_FORWARD_USERS};
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        if (options_secret(o, ids[i]).n > 0 || options_is_broken(o, ids[i]))
+            return true;
+    return false;
+}
+
+static int check_access(const struct options *o, struct option_report *report)
+{
+    struct access *access = NULL;
+    int r = access_load(o, report, &access);
+
+    access_free(&access);
+    return r == -ENOMEM ? r : 0;
+}
+
 static void check_forward(const struct options *o, struct option_report *report)
 {
     const char *bind = options_string(o, OPT_FORWARD_BIND);
@@ -105,10 +128,8 @@ static void check_forward(const struct options *o, struct option_report *report)
                           bind);
         return;
     }
-    if (options_is(o, OPT_ENVIRONMENT, "development") || is_loopback(bind) ||
-        options_secret(o, OPT_FORWARD_SHARED_KEY).n > 0 ||
+    if (options_is(o, OPT_ENVIRONMENT, "development") || is_loopback(bind) || asks_for_a_key(o) ||
         options_bool(o, OPT_FORWARD_ALLOW_ANONYMOUS) ||
-        options_is_broken(o, OPT_FORWARD_SHARED_KEY) ||
         options_is_broken(o, OPT_FORWARD_ALLOW_ANONYMOUS) || options_is_broken(o, OPT_ENVIRONMENT))
         return;
     option_report_add(report, OPTION_ERROR, options_place(o, OPT_FORWARD_SHARED_KEY),
@@ -266,7 +287,7 @@ static void check_not_empty(const struct options *o, struct option_report *repor
                           sizeof(address->sun_path) - 1);
 }
 
-void options_check(const struct options *options, struct option_report *report)
+int options_check(const struct options *options, struct option_report *report)
 {
     check_forward(options, report);
     check_outputs(options, report);
@@ -275,4 +296,5 @@ void options_check(const struct options *options, struct option_report *report)
     check_folder(options, OPT_OTLP_CA_FILE, report);
     check_order(options, report);
     check_not_empty(options, report);
+    return check_access(options, report);
 }

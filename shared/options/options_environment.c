@@ -2,7 +2,8 @@
  * options_environment: values from environment variables and from --set.
  *
  * An option is set by SLUICE_<PATH>, or by its second name in the table; SLUICE_<PATH> wins. Either
- * name with _FILE behind it names a file whose first line is the value, for secrets only. An empty
+ * name with _FILE behind it names a file whose first line (of a LIST: all of it) is the value, for
+ * secrets only. An empty
  * second name, and an empty variable of a secret, counts as not set: deployments pass variables on
  * that nobody filled in.
  */
@@ -16,6 +17,7 @@
 
 #include "shared/base/fd.h"
 #include "shared/base/secret.h"
+#include "shared/options/option_list.h"
 #include "shared/options/option_value.h"
 
 #define PREFIX "SLUICE_"
@@ -52,7 +54,8 @@ static bool is_set(char *const *environment, const char *name)
     return value != NULL && *value != '\0';
 }
 
-static int read_first_line(const char *path, char *line, size_t size, size_t *ret_n)
+/* The beginning of a file, up to size. */
+static int read_file(const char *path, char *text, size_t size, size_t *ret_n)
 {
     /* O_NONBLOCK: a fifo must not stop the start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -62,7 +65,7 @@ static int read_first_line(const char *path, char *line, size_t size, size_t *re
     if (fd < 0)
         return -errno;
     while (n < size) {
-        r = read(fd, line + n, size - n);
+        r = read(fd, text + n, size - n);
         if (r < 0 && errno == EINTR)
             continue;
         if (r <= 0)
@@ -78,30 +81,41 @@ static int read_first_line(const char *path, char *line, size_t size, size_t *re
     return 0;
 }
 
+static struct slice first_line(const char *text, size_t n)
+{
+    const char *end = memchr(text, '\n', n);
+
+    if (end != NULL)
+        n = (size_t)(end - text);
+    if (n > 0 && text[n - 1] == '\r')
+        n--;
+    return slice_of(text, n);
+}
+
 static void assign_from_file(struct options *options, enum option_id id, const char *name,
                              const char *path, struct option_report *report)
 {
     struct option_place place = {.place = name};
-    char line[OPTION_TEXT_MAX_BYTES + 2];
-    const char *end;
+    bool is_list = option_row(id)->type == OPTION_TYPE_LIST;
+    char text[OPTION_LIST_MAX_BYTES + 1];
+    struct slice value = {0};
     size_t n = 0;
-    int r = read_first_line(path, line, sizeof(line), &n);
+    int r = read_file(path, text, sizeof(text), &n);
 
-    if (r == 0) {
-        end = memchr(line, '\n', n);
-        if (end != NULL)
-            n = (size_t)(end - line);
-        if (n > 0 && line[n - 1] == '\r')
-            n--;
-    }
-    if (r == 0 && n > 0) {
-        options_assign(options, id, slice_of(line, n), OPTION_FROM_ENVIRONMENT, place, report);
+    if (r == 0 && is_list && n == sizeof(text))
+        r = -EFBIG;
+    if (r == 0)
+        value = is_list ? slice_of(text, n) : first_line(text, n);
+    if (value.n > 0) {
+        options_assign_written(options, id, value, OPTION_FROM_ENVIRONMENT, place, report);
     } else {
         options_mark_broken(options, id);
         option_report_add(report, OPTION_ERROR, place, option_path(id), "cannot read %s: %s", path,
-                          r < 0 ? strerror(-r) : "the first line is empty");
+                          r < 0     ? strerror(-r)
+                          : is_list ? "it is empty"
+                                    : "the first line is empty");
     }
-    secret_wipe(line, sizeof(line));
+    secret_wipe(text, sizeof(text));
 }
 
 static void load_secret(struct options *options, enum option_id id, const char *name,
@@ -117,8 +131,8 @@ static void load_secret(struct options *options, enum option_id id, const char *
     } else if (is_set(environment, file.name)) {
         assign_from_file(options, id, file.name, find(environment, file.name), report);
     } else if (is_set(environment, name)) {
-        options_assign(options, id, slice_string(find(environment, name)), OPTION_FROM_ENVIRONMENT,
-                       place, report);
+        options_assign_written(options, id, slice_string(find(environment, name)),
+                               OPTION_FROM_ENVIRONMENT, place, report);
     }
 }
 
@@ -130,8 +144,8 @@ static void load_variable(struct options *options, enum option_id id, const char
     if (option_is_secret(id))
         load_secret(options, id, name, environment, report);
     else if (value != NULL && (*value != '\0' || empty_counts))
-        options_assign(options, id, slice_string(value), OPTION_FROM_ENVIRONMENT,
-                       (struct option_place){.place = name}, report);
+        options_assign_written(options, id, slice_string(value), OPTION_FROM_ENVIRONMENT,
+                               (struct option_place){.place = name}, report);
 }
 
 /* Is the option's own variable there, so that its second name is not looked at? */
@@ -269,7 +283,7 @@ void options_environment_set(struct options *options, const char *argument,
                           "name of a file that holds it)",
                           alias != NULL ? alias : own, alias != NULL ? alias : own);
     } else {
-        options_assign(options, id, slice_string(equals + 1), OPTION_FROM_COMMAND_LINE, place,
-                       report);
+        options_assign_written(options, id, slice_string(equals + 1), OPTION_FROM_COMMAND_LINE,
+                               place, report);
     }
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "shared/base/secret.h"
+#include "shared/options/option_list.h"
 #include "shared/options/option_source.h"
 
 #define PATH_BYTES 256
@@ -39,6 +40,10 @@ static struct option_place place_of(const struct load *load, const config_settin
 
 static const char *wrong_type_words(const struct option_row *row, int type)
 {
+    if (row->type == OPTION_TYPE_LIST)
+        return "takes a list of groups, ( { NAME = \"...\"; }, ... ), or the same as JSON in "
+               "double "
+               "quotes";
     if (type == CONFIG_TYPE_GROUP || type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY)
         return "takes one value, not a group or a list";
     switch (row->type) {
@@ -68,25 +73,108 @@ static bool type_fits(const struct option_row *row, int type)
     case OPTION_TYPE_SIZE:
     case OPTION_TYPE_TIME:
         return whole || type == CONFIG_TYPE_STRING;
+    case OPTION_TYPE_LIST:
+        return type == CONFIG_TYPE_STRING || type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY;
     default:
         return type == CONFIG_TYPE_STRING;
     }
 }
 
-static void assign_secret(struct load *load, enum option_id id, config_setting_t *setting)
+/* libconfig frees them without overwriting them. */
+static void wipe(const char *text)
 {
-    const char *text = config_setting_get_string(setting);
+    secret_wipe((char *)(uintptr_t)text, strlen(text));
+}
+
+static void warn_if_public(struct load *load, enum option_id id, config_setting_t *setting)
+{
     struct option_place place = place_of(load, setting);
 
-    options_assign(load->options, id, slice_string(text), OPTION_FROM_FILE, place, load->report);
-    if (*text != '\0' &&
-        option_source_is_public(&load->source, config_setting_source_line(setting)))
+    if (option_source_is_public(&load->source, config_setting_source_line(setting)))
         option_report_add(load->report, OPTION_WARNING, place, option_path(id),
                           "a secret stands in a file that every user can read: chmod o= %s",
                           place.place);
-    /* libconfig frees it without overwriting it. */
-    secret_wipe((char *)(uintptr_t)text, strlen(text));
 }
+
+static void assign_secret(struct load *load, enum option_id id, config_setting_t *setting)
+{
+    const char *text = config_setting_get_string(setting);
+
+    options_assign_written(load->options, id, slice_string(text), OPTION_FROM_FILE,
+                           place_of(load, setting), load->report);
+    if (*text != '\0')
+        warn_if_public(load, id, setting);
+    wipe(text);
+}
+
+/* ---- lists ---- */
+
+static int put_text(struct option_list *list, const config_setting_t *setting, struct err *err)
+{
+    const char *text = config_setting_get_string(setting);
+    int r;
+
+    if (text == NULL)
+        return option_list_refuse(list, "takes texts in double quotes", err);
+    r = option_list_text(list, slice_string(text), err);
+    wipe(text);
+    return r;
+}
+
+/* A name of an element, with one text or a list of them. */
+static int put_member(struct option_list *list, const config_setting_t *setting, struct err *err)
+{
+    bool is_list = config_setting_is_list(setting) || config_setting_is_array(setting);
+    int r = option_list_name(list, slice_string(config_setting_name(setting)), is_list, err);
+
+    if (r == 0 && !is_list)
+        return put_text(list, setting, err);
+    for (int i = 0; r == 0 && i < config_setting_length(setting); i++)
+        r = put_text(list, config_setting_get_elem(setting, (unsigned)i), err);
+    return r;
+}
+
+/* *ret_at: what the mistake is about. */
+static int put_element(struct option_list *list, const config_setting_t *element, struct err *err,
+                       const config_setting_t **ret_at)
+{
+    int r = 0;
+
+    option_list_begin(list);
+    *ret_at = element;
+    if (!config_setting_is_group(element))
+        return option_list_refuse(list, "is no group: write { NAME = \"...\"; }", err);
+    for (int i = 0; r == 0 && i < config_setting_length(element); i++) {
+        *ret_at = config_setting_get_elem(element, (unsigned)i);
+        r = put_member(list, *ret_at, err);
+    }
+    return r < 0 ? r : option_list_end(list, err);
+}
+
+static void assign_list(struct load *load, enum option_id id, config_setting_t *setting)
+{
+    const config_setting_t *at = setting;
+    struct option_list list;
+    struct err err = {0};
+    int r = option_list_init(&list, option_row(id)->words);
+
+    if (r < 0)
+        err_errno(&err, -r, "the list cannot be read");
+    for (int i = 0; r == 0 && i < config_setting_length(setting); i++)
+        r = put_element(&list, config_setting_get_elem(setting, (unsigned)i), &err, &at);
+    if (r == 0) {
+        options_assign(load->options, id, buf_slice(&list.text), OPTION_FROM_FILE,
+                       place_of(load, setting), load->report);
+        if (list.elements > 0 && option_is_secret(id))
+            warn_if_public(load, id, setting);
+    } else {
+        options_mark_broken(load->options, id);
+        MISTAKE(load, at, option_path(id), "%s", err.text);
+    }
+    option_list_fini(&list);
+}
+
+/* ---- values ---- */
 
 static void assign(struct load *load, enum option_id id, config_setting_t *setting)
 {
@@ -100,6 +188,10 @@ static void assign(struct load *load, enum option_id id, config_setting_t *setti
         MISTAKE(load, setting, row->path, "%s", wrong_type_words(row, type));
         return;
     }
+    if (row->type == OPTION_TYPE_LIST && type != CONFIG_TYPE_STRING) {
+        assign_list(load, id, setting);
+        return;
+    }
     if (option_is_secret(id)) {
         assign_secret(load, id, setting);
         return;
@@ -111,8 +203,8 @@ static void assign(struct load *load, enum option_id id, config_setting_t *setti
         snprintf(number, sizeof(number), "%s", config_setting_get_bool(setting) ? "true" : "false");
     else
         snprintf(number, sizeof(number), "%lld", config_setting_get_int64(setting));
-    options_assign(load->options, id, slice_string(text), OPTION_FROM_FILE, place_of(load, setting),
-                   load->report);
+    options_assign_written(load->options, id, slice_string(text), OPTION_FROM_FILE,
+                           place_of(load, setting), load->report);
 }
 
 static void report_unknown(struct load *load, config_setting_t *setting, const char *path)

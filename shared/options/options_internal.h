@@ -14,6 +14,11 @@ void options_assign(struct options *options, enum option_id id, struct slice tex
                     enum option_origin origin, struct option_place place,
                     struct option_report *report);
 
+/* As options_assign, for text as a person wrote it: of a LIST, JSON. */
+void options_assign_written(struct options *options, enum option_id id, struct slice text,
+                            enum option_origin origin, struct option_place place,
+                            struct option_report *report);
+
 /* A mistake about an option whose text could not even be read. */
 void options_mark_broken(struct options *options, enum option_id id);
 bool options_is_broken(const struct options *options, enum option_id id);
@@ -41,7 +46,7 @@ void options_environment_set(struct options *options, const char *argument,
 
 /* Fills in what follows from others. 0 or -ENOMEM. */
 int options_check_fill(struct options *options);
-/* What options mean together. */
-void options_check(const struct options *options, struct option_report *report);
+/* What options mean together. 0 or -ENOMEM. */
+int options_check(const struct options *options, struct option_report *report);
 
 #endif

@@ -14,10 +14,11 @@ tests_unit_receiver_test_json_frame_CPPFLAGS = $(AM_CPPFLAGS) \
 tests_unit_receiver_test_json_frame_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/receiver/test_handshake
-tests_unit_receiver_test_handshake_SOURCES = tests/unit/receiver/test_handshake.c tests/unit/receiver/fixture.h
+tests_unit_receiver_test_handshake_SOURCES = tests/unit/receiver/test_handshake.c \
+	tests/unit/receiver/access_of.h tests/unit/receiver/fixture.h
 tests_unit_receiver_test_handshake_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFIXTURES='"$(abs_srcdir)/tests/unit/receiver/fixtures"'
-tests_unit_receiver_test_handshake_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+tests_unit_receiver_test_handshake_LDADD = libreceiver.a liboptions.a libbase.a $(CONFIG_LIBS) $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/receiver/test_pending
 tests_unit_receiver_test_pending_SOURCES = tests/unit/receiver/test_pending.c
@@ -28,10 +29,11 @@ tests_unit_receiver_test_memory_SOURCES = tests/unit/receiver/test_memory.c
 tests_unit_receiver_test_memory_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/receiver/test_clients
-tests_unit_receiver_test_clients_SOURCES = tests/unit/receiver/test_clients.c tests/unit/receiver/fixture.h
+tests_unit_receiver_test_clients_SOURCES = tests/unit/receiver/test_clients.c \
+	tests/unit/receiver/access_of.h tests/unit/receiver/fixture.h
 tests_unit_receiver_test_clients_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFIXTURES='"$(abs_srcdir)/tests/unit/receiver/fixtures"'
-tests_unit_receiver_test_clients_LDADD = libreceiver.a libipc.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+tests_unit_receiver_test_clients_LDADD = libreceiver.a liboptions.a libipc.a libbase.a $(CONFIG_LIBS) $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 EXTRA_DIST += \
 	tests/unit/receiver/fixtures/index \

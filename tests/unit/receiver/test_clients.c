@@ -16,7 +16,7 @@
 #include "shared/base/fd.h"
 #include "shared/base/log.h"
 #include "shared/ipc/ring.h"
-#include "tests/unit/receiver/fixture.h"
+#include "tests/unit/receiver/access_of.h"
 
 #define MAX_CHUNK (1u << 20)
 #define PATIENCE_NS (20 * NS_PER_S)
@@ -38,17 +38,12 @@ struct rig {
     struct clients *clients;
     struct status_slot status;
     struct clients_setup setup;
-    char key[64];
+    struct access *access;
     int listener;
     uint16_t port;
 };
 
 /* ---- the rig ---- */
-
-static struct slice rig_key(void *argument)
-{
-    return slice_string(((struct rig *)argument)->key);
-}
 
 static void rig_listen(struct rig *rig)
 {
@@ -79,7 +74,7 @@ static void rig_start(struct rig *rig, unsigned lanes, const char *key)
 {
     *rig = (struct rig){.lanes = lanes};
     log_open("test", 0, LOG_FORMAT_TEXT, LOG_FATAL);
-    snprintf(rig->key, sizeof(rig->key), "%s", key);
+    rig->access = access_of(&(struct access_texts){.shared_key = key});
     for (unsigned i = 0; i < lanes; i++) {
         assert_int_equal(ring_create(0, i, ring_size_for(MAX_CHUNK), &rig->rings[i], NULL), 0);
         assert_int_equal(ring_open(rig->rings[i], &rig->consumers[i], NULL), 0);
@@ -89,8 +84,7 @@ static void rig_start(struct rig *rig, unsigned lanes, const char *key)
     rig->setup = (struct clients_setup){
         .status = &rig->status,
         .server_host = SLICE_LITERAL("aggregator"),
-        .shared_key = rig_key,
-        .argument = rig,
+        .access = rig->access,
         .max_chunk = MAX_CHUNK,
         .memory = 8 * MAX_CHUNK,
         .max_connections = 10000,
@@ -104,6 +98,7 @@ static void rig_start(struct rig *rig, unsigned lanes, const char *key)
 static void rig_stop(struct rig *rig)
 {
     clients_free(&rig->clients);
+    access_free(&rig->access);
     producer_free(&rig->producer);
     for (unsigned i = 0; i < rig->lanes; i++) {
         ring_close(&rig->consumers[i]);
@@ -699,7 +694,7 @@ static void json_has_no_handshake(void **state)
     hear(&rig, fd, helo, sizeof(helo));
     say_text(&rig, fd, "[\"t\",1,{}]");
     TURN_UNTIL(&rig, is_closed(fd));
-    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_REFUSED), 1);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_MALFORMED), 1);
     assert_int_equal(metric(&rig, METRIC_CHUNKS_IN), 0);
     close(fd);
     rig_stop(&rig);
@@ -784,7 +779,7 @@ static void a_wrong_key_is_told_and_takes_nothing(void **state)
     assert_memory_equal(pong + 8, reason, strlen(reason));
     TURN_UNTIL(&rig, is_closed(fd));
     assert_false(take(&rig, 0, &taken));
-    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_REFUSED), 1);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_WRONG_KEY), 1);
     /* The receiver waits for our end, so that the answer is not lost in a reset. */
     assert_int_equal(metric(&rig, METRIC_CONNECTIONS_OPEN), 1);
     close(fd);
@@ -804,7 +799,7 @@ static void a_silent_client_is_sent_away(void **state)
     assert_int_equal(clients_new(&rig.setup, &rig.clients, NULL), 0);
     assert_int_equal(clients_listen(rig.clients, rig.listener, NULL), 0);
     fd = dial(&rig);
-    TURN_UNTIL(&rig, metric(&rig, METRIC_HANDSHAKES_REFUSED) == 1);
+    TURN_UNTIL(&rig, metric(&rig, METRIC_HANDSHAKES_LATE) == 1);
     TURN_UNTIL(&rig, metric(&rig, METRIC_CONNECTIONS_OPEN) == 0);
     close(fd);
     rig_stop(&rig);
