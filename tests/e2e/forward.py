@@ -163,10 +163,10 @@ class Connection:
         except Closed:
             pass
 
-    def wait_data(self, timeout=None):
-        """Waits until `received` is not empty."""
+    def wait_data(self, timeout=None, count=1):
+        """Waits until `received` holds so many bytes."""
         end = time.monotonic() + (self.timeout if timeout is None else timeout)
-        while not self.received:
+        while len(self.received) < count:
             self._fill(end)
 
     def silent(self, seconds):

@@ -25,6 +25,7 @@ import subprocess
 import time
 
 import otlp_decode
+import streams
 
 from forward import Connection, LoadClient
 from otlp_server import OtlpServer
@@ -481,8 +482,8 @@ class Ctx:
         return os.path.join(self.dir, *parts)
 
     def fixture(self, name):
-        with open(os.path.join(HERE, "fixtures", name), "rb") as f:
-            return f.read()
+        """A file of captures/."""
+        return streams.read(name)
 
     def otlp(self, start=True, **kw):
         server = OtlpServer(self.schema, **kw)

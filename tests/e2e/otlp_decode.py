@@ -299,6 +299,11 @@ def _no_duplicates(pairs):
     return out
 
 
+def _json_int(text):
+    """-0 is a double: of the integers, Python's reader would drop the sign."""
+    return -0.0 if text == "-0" else int(text)
+
+
 def _no_constant(word):
     raise Refused("%s is no JSON" % word)
 
@@ -306,7 +311,8 @@ def _no_constant(word):
 def decode_json(text):
     """One OTLP/JSON request (a line of the file output). Returns the records."""
     try:
-        top = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        top = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant,
+                         parse_int=_json_int)
     except ValueError as e:
         raise Refused("JSON: %s" % e)
     _json_object(top, ("resourceLogs",), "the request")

@@ -7,7 +7,7 @@ import re
 import csource
 
 TEXT = (".c", ".h", ".def", ".py", ".sh", ".mk", ".am", ".ac", ".md", ".conf", ".js", ".mjs", ".go")
-MADE_BY_OTHERS = ("tests/e2e/node/node_modules/", "tests/e2e/fixtures/", "tests/fixtures/")
+MADE_BY_OTHERS = ("tests/e2e/node/node_modules/", "tests/fixtures/")
 
 
 def check_header(name, text, findings):
