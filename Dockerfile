@@ -33,6 +33,6 @@ ENV SLUICE_DATA_DIR=/fluentd/buffer \
     SLUICE_SHUTDOWN_GRACE=8s
 USER sluice
 VOLUME /fluentd/buffer
-EXPOSE 24224
+EXPOSE 24224 24224/udp
 # SIGTERM (docker stop's) drains.
 ENTRYPOINT ["/usr/sbin/sluiced"]

@@ -15,6 +15,8 @@ libreceiver_a_SOURCES = \
 	receiver/forward_frame.h \
 	receiver/handshake.c \
 	receiver/handshake.h \
+	receiver/heartbeat.c \
+	receiver/heartbeat.h \
 	receiver/json_frame.c \
 	receiver/json_frame.h \
 	receiver/json_scan.c \

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "receiver/clients.h"
+#include "receiver/heartbeat.h"
 #include "shared/base/clock.h"
 #include "shared/base/fd.h"
 #include "shared/base/log.h"
@@ -17,6 +18,9 @@
 /* A half-received message that does not go on for so long ends while others wait for memory. */
 #define HOARD_NS (10 * NS_PER_S)
 
+/* Sockets for heartbeats; a listening socket has one or none. */
+#define HEARTBEATS_MAX 16u
+
 struct receiver {
     struct role_context *context; /* borrowed */
     struct producer *producer;
@@ -25,7 +29,8 @@ struct receiver {
     int door; /* borrowed */
     char host[HOST_NAME_MAX + 1];
     sd_event_source *sockets, *bell, *timer, *again;
-    uint64_t armed_ns; /* when the timer goes off; 0: it is off */
+    sd_event_source *heartbeats[HEARTBEATS_MAX]; /* NULL where there is none */
+    uint64_t armed_ns;                           /* when the timer goes off; 0: it is off */
     bool draining;
     uint64_t deadline_ns;
 };
@@ -221,6 +226,17 @@ static int on_again(sd_event_source *source, void *data)
     return 0;
 }
 
+/* Also while clients wait: who is not answered is taken for dead and loses its clients. */
+static int on_heartbeat(sd_event_source *source, int fd, uint32_t revents, void *data)
+{
+    struct receiver *receiver = data;
+
+    (void)source;
+    (void)revents;
+    status_add(role_status(receiver->context), METRIC_HEARTBEATS, heartbeat_answer(fd));
+    return 0;
+}
+
 /* ---- start, drain, end ---- */
 
 static int listen_all(struct receiver *receiver, struct err *err)
@@ -235,6 +251,32 @@ static int listen_all(struct receiver *receiver, struct err *err)
     if (r == 0 && count == 0)
         return err_set(err, ENOENT, "no listening socket was given");
     return r;
+}
+
+static bool heartbeat_fd(const struct receiver *receiver, unsigned index, int *ret_fd)
+{
+    return named_fd(receiver->context, NULL, "heartbeat.forward.%u", index, ret_fd) == 0;
+}
+
+static int hear_heartbeats(struct receiver *receiver)
+{
+    int fd = -1, r = 0;
+
+    for (unsigned i = 0; i < HEARTBEATS_MAX && r >= 0; i++) {
+        if (!heartbeat_fd(receiver, i, &fd))
+            continue;
+        heartbeat_init(fd);
+        r = sd_event_add_io(role_event(receiver->context), &receiver->heartbeats[i], fd, EPOLLIN,
+                            on_heartbeat, receiver);
+    }
+    return r;
+}
+
+/* Those that come from now on are for a successor; with none, clients shall know that we go. */
+static void ignore_heartbeats(struct receiver *receiver)
+{
+    for (unsigned i = 0; i < HEARTBEATS_MAX; i++)
+        receiver->heartbeats[i] = sd_event_source_unref(receiver->heartbeats[i]);
 }
 
 int receiver_start(struct role_context *context, void *state, struct err *err)
@@ -256,17 +298,22 @@ int receiver_start(struct role_context *context, void *state, struct err *err)
     /* The first turn, and each that could not sleep. */
     if (r >= 0)
         r = sd_event_add_defer(event, &receiver->again, on_again, receiver);
+    if (r >= 0)
+        r = hear_heartbeats(receiver);
     return r < 0 ? err_errno(err, -r, "event sources") : 0;
 }
 
 /*
- * Nobody else has the listening sockets: the next sluiced can open the port only when we let go,
+ * Nobody else has these sockets: the next sluiced can open the port only when we let go,
  * which must not wait for the acks that we wait for.
  */
 static void close_listeners(const struct receiver *receiver)
 {
     int fd = -1;
 
+    for (unsigned i = 0; i < HEARTBEATS_MAX; i++)
+        if (heartbeat_fd(receiver, i, &fd))
+            close(fd);
     for (unsigned i = 0; named_fd(receiver->context, NULL, "listen.forward.%u", i, &fd) == 0; i++)
         close(fd);
 }
@@ -281,6 +328,7 @@ void receiver_drain(struct role_context *context, void *state, enum drain_reason
     receiver->deadline_ns = deadline_ns;
     clients_begin(receiver->clients);
     clients_drain(receiver->clients);
+    ignore_heartbeats(receiver);
     /* For any other reason they wait in the supervisor for our successor, if there is one. */
     if (reason == DRAIN_ORPHANED)
         close_listeners(receiver);
@@ -297,6 +345,7 @@ void receiver_fini(void **state)
     sd_event_source_unref(receiver->bell);
     sd_event_source_unref(receiver->timer);
     sd_event_source_unref(receiver->again);
+    ignore_heartbeats(receiver);
     clients_free(&receiver->clients);
     producer_free(&receiver->producer);
     access_free(&receiver->access);

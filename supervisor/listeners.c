@@ -45,20 +45,22 @@ static int address_parse(const char *text, uint16_t port, union address *ret_add
     return 0;
 }
 
-static int bind_address(const union address *address, int *ret_fd)
+/* type: SOCK_STREAM, which then listens, or SOCK_DGRAM. */
+static int bind_address(const union address *address, int type, int *ret_fd)
 {
-    int on = 1, off = 0;
-    int r;
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1, off = 0, r = 0;
+    int fd = socket(address->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return -errno;
-    r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* With it two programs could have the same UDP port. */
+    if (type == SOCK_STREAM)
+        r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (r == 0 && address->any.sa_family == AF_INET6)
         r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (r == 0)
         r = bind(fd, &address->any, address_size(address));
-    if (r == 0)
+    if (r == 0 && type == SOCK_STREAM)
         r = listen(fd, LISTEN_BACKLOG);
     if (r < 0) {
         r = -errno;
@@ -90,6 +92,18 @@ static int describe(struct listener *listener)
     return 0;
 }
 
+/* On the address and port that the TCP socket got. */
+static void add_heartbeat(struct listener *listener)
+{
+    union address address;
+    socklen_t size = sizeof(address);
+
+    if (getsockname(listener->fd, &address.any, &size) < 0)
+        listener->heartbeat_error = -errno;
+    else
+        listener->heartbeat_error = bind_address(&address, SOCK_DGRAM, &listener->heartbeat_fd);
+}
+
 /* Opens one; the options are named in the reason. */
 static int add(struct listeners *listeners, const char *name, const struct options *options,
                enum option_id bind_option, enum option_id port_option, struct err *err)
@@ -103,11 +117,11 @@ static int add(struct listeners *listeners, const char *name, const struct optio
     if (r < 0)
         return err_set(err, -r, "%s: \"%s\" is neither * nor a literal address",
                        option_path(bind_option), host);
-    *listener = (struct listener){.name = name, .fd = -1};
-    r = bind_address(&address, &listener->fd);
+    *listener = (struct listener){.name = name, .fd = -1, .heartbeat_fd = -1};
+    r = bind_address(&address, SOCK_STREAM, &listener->fd);
     if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && strcmp(host, "*") == 0) {
         (void)address_parse("0.0.0.0", port, &address); /* a machine without IPv6 */
-        r = bind_address(&address, &listener->fd);
+        r = bind_address(&address, SOCK_STREAM, &listener->fd);
     }
     if (r == 0)
         r = describe(listener);
@@ -134,12 +148,16 @@ int listeners_open(struct listeners *listeners, const struct options *options, s
     r = add(listeners, "forward", options, OPT_FORWARD_BIND, OPT_FORWARD_PORT, err);
     if (r < 0)
         listeners_close(listeners);
+    else if (options_bool(options, OPT_FORWARD_HEARTBEAT))
+        add_heartbeat(&listeners->all[listeners->count - 1]);
     return r;
 }
 
 void listeners_close(struct listeners *listeners)
 {
-    for (unsigned i = 0; i < listeners->count; i++)
+    for (unsigned i = 0; i < listeners->count; i++) {
         fd_close(&listeners->all[i].fd);
+        fd_close(&listeners->all[i].heartbeat_fd);
+    }
     listeners->count = 0;
 }

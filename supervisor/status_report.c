@@ -199,6 +199,7 @@ static struct json_object *listeners(const struct wiring *wiring)
         add_string(object, "name", all->all[i].name);
         add_string(object, "address", all->all[i].address);
         add_number(object, "port", all->all[i].port);
+        add_bool(object, "heartbeats", all->all[i].heartbeat_fd >= 0);
         json_object_array_add(array, object);
     }
     return array;

@@ -315,6 +315,17 @@ static void start_step(struct supervisor *supervisor)
     }
 }
 
+static void log_listener(const struct listener *listener)
+{
+    log_info("%s: listening on port %u of %s", listener->name, listener->port, listener->address);
+    if (listener->heartbeat_error < 0)
+        log_warn(
+            "%s: no UDP heartbeats on port %u of %s: %s; a Fluentd with heartbeat_type udp will "
+            "take us for dead",
+            listener->name, listener->port, listener->address,
+            strerror(-listener->heartbeat_error));
+}
+
 static int begin_locked(struct supervisor *supervisor, struct err *err)
 {
     const struct listeners *listeners;
@@ -325,8 +336,7 @@ static int begin_locked(struct supervisor *supervisor, struct err *err)
         return r;
     listeners = wiring_listeners(supervisor->wiring);
     for (unsigned i = 0; i < listeners->count; i++)
-        log_info("%s: listening on port %u of %s", listeners->all[i].name, listeners->all[i].port,
-                 listeners->all[i].address);
+        log_listener(&listeners->all[i]);
     r = make_children(supervisor, err);
     if (r < 0)
         return r;

@@ -54,6 +54,15 @@ static int find_listener(const struct wiring *wiring, unsigned index, unsigned n
     return n < wiring->listeners.count ? wiring->listeners.all[n].fd : -ENOENT;
 }
 
+/* One answers for all. */
+static int find_heartbeat(const struct wiring *wiring, unsigned index, unsigned n)
+{
+    if (index != 0 || n >= wiring->listeners.count)
+        return -ENOENT;
+    return wiring->listeners.all[n].heartbeat_fd >= 0 ? wiring->listeners.all[n].heartbeat_fd
+                                                      : WIRING_SKIP;
+}
+
 static int find_ring_of_receiver(const struct wiring *wiring, unsigned index, unsigned n)
 {
     return n < wiring->processors ? wiring->rings[index][n].fd : -ENOENT;
@@ -144,6 +153,7 @@ static const struct wiring_row {
     wiring_find *find;
 } rows[] = {
     {STAGE_RECEIVER, "listen.forward", true, find_listener},
+    {STAGE_RECEIVER, "heartbeat.forward", true, find_heartbeat},
     {STAGE_RECEIVER, "ring", true, find_ring_of_receiver},
     {STAGE_RECEIVER, "door.processor", true, find_processor_door},
     {STAGE_RECEIVER, "door.receiver", false, find_own_receiver_door},

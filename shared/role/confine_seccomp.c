@@ -132,6 +132,10 @@ static const int for_files[] = {
     END,
 };
 
+/*
+ * With sendmsg, which every stage has, a UDP socket that was given for heartbeats can send anywhere:
+ * a filter does not see addresses. What may be sent to a client on a connection can leave anyway.
+ */
 static const int for_accepting[] = {
     SCMP_SYS(accept4),    SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),  END,

@@ -32,7 +32,7 @@ struct confine_row {
     const char *role;
     unsigned option_role;
     bool files;    /* opens, makes, renames and removes files below its paths */
-    bool accepts;  /* accepts connections on sockets it was given */
+    bool accepts;  /* accepts connections on sockets it was given, and answers on UDP ones */
     bool connects; /* makes sockets (IPv4, IPv6, netlink for getaddrinfo) and connects */
     bool threads;
     uint64_t nofile;

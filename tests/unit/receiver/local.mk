@@ -13,6 +13,10 @@ tests_unit_receiver_test_json_frame_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFIXTURES='"$(abs_srcdir)/tests/unit/receiver/fixtures"'
 tests_unit_receiver_test_json_frame_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/receiver/test_heartbeat
+tests_unit_receiver_test_heartbeat_SOURCES = tests/unit/receiver/test_heartbeat.c
+tests_unit_receiver_test_heartbeat_LDADD = libreceiver.a libbase.a $(CRYPTO_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/receiver/test_handshake
 tests_unit_receiver_test_handshake_SOURCES = tests/unit/receiver/test_handshake.c \
 	tests/unit/receiver/access_of.h tests/unit/receiver/fixture.h

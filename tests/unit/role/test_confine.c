@@ -34,6 +34,7 @@
 static struct {
     char folder[64]; /* of this run: data, outside, out */
     int listener;    /* as the supervisor would give one */
+    int heartbeats;  /* the same, UDP */
     struct sockaddr_in address;
     struct options *options;
 } world;
@@ -222,6 +223,31 @@ static int connect_held(void)
         .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     return result(connect(held_socket, (struct sockaddr *)&address, sizeof(address)));
+}
+
+/* As the receiver answers a heartbeat, on a UDP socket that it was given. */
+static int answer_heartbeat(void)
+{
+    struct sockaddr_in from = {0};
+    struct iovec iov = {.iov_base = (uint8_t[1]){0}, .iov_len = 1};
+    struct msghdr header = {
+        .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
+    socklen_t size = sizeof(from);
+    int on = 1;
+
+    if (setsockopt(world.heartbeats, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+        getsockname(world.heartbeats, (struct sockaddr *)&from, &size) < 0 ||
+        sendto(world.heartbeats, &on, 1, 0, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+        recvmsg(world.heartbeats, &header, MSG_DONTWAIT) < 0 ||
+        sendmsg(world.heartbeats, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return errno;
+    return 0;
+}
+
+static int connect_heartbeats(void)
+{
+    return result(
+        connect(world.heartbeats, (struct sockaddr *)&world.address, sizeof(world.address)));
 }
 
 static int bind_held(void)
@@ -414,6 +440,8 @@ static const struct expectation expectations[] = {
     {"bind a held socket", bind_held, EPERM, EPERM, EITHER},
     {"listen", listen_held, EPERM, EPERM, EPERM},
     {"accept", accept_given, 0, EPERM, EPERM},
+    {"a heartbeat", answer_heartbeat, 0, EPERM, 0},
+    {"connect a UDP socket", connect_heartbeats, EPERM, EPERM, 0},
     {"execve", try_execve, DEAD, DEAD, DEAD},
     {"execveat", try_execveat, DEAD, DEAD, DEAD},
     {"fork", try_fork, DEAD, DEAD, DEAD},
@@ -665,6 +693,9 @@ static int setup(void **state)
         return -1;
     if (getsockname(world.listener, (struct sockaddr *)&world.address, &size) < 0)
         return -1;
+    world.heartbeats = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (bind(world.heartbeats, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return -1;
     return listen(world.listener, 8);
 }
 
@@ -675,6 +706,7 @@ static int teardown(void **state)
     (void)state;
     options_free(&world.options);
     fd_close(&world.listener);
+    fd_close(&world.heartbeats);
     snprintf(command, sizeof(command), "rm -rf '%s'", world.folder);
     return system(command);
 }

@@ -59,6 +59,75 @@ static void test_all_addresses(void **state)
     options_free(&options);
 }
 
+/* Whether a datagram to this port of 127.0.0.1 arrives at fd. */
+static bool hears(int fd, uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    uint8_t byte = 1;
+
+    assert_int_equal(sendto(client, &byte, 1, 0, (struct sockaddr *)&address, sizeof(address)), 1);
+    fd_close(&client);
+    return recv(fd, &byte, 1, 0) == 1; /* loopback: it is there at once */
+}
+
+static void test_heartbeat(void **state)
+{
+    static const char *const addresses[] = {"*", "127.0.0.1"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct options *options = options_for(addresses[i], "0");
+        struct listeners listeners;
+        struct err err;
+        int fd;
+
+        assert_int_equal(listeners_open(&listeners, options, &err), 0);
+        assert_int_equal(listeners.all[0].heartbeat_error, 0);
+        fd = listeners.all[0].heartbeat_fd;
+        assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+        assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+        assert_true(hears(fd, listeners.all[0].port));
+        listeners_close(&listeners);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+        options_free(&options);
+    }
+}
+
+static void test_no_heartbeat(void **state)
+{
+    struct options *options = options_for("127.0.0.1", "0");
+    /* An address that nobody else has connections from, which might have the port. */
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f4d0001)};
+    socklen_t size = sizeof(address);
+    struct listeners listeners;
+    struct err err;
+    char port[16];
+    int fd;
+
+    (void)state;
+    assert_int_equal(options_set(options, OPT_FORWARD_HEARTBEAT, slice_string("false"), &err), 0);
+    assert_int_equal(listeners_open(&listeners, options, &err), 0);
+    assert_int_equal(listeners.all[0].heartbeat_fd, -1);
+    assert_int_equal(listeners.all[0].heartbeat_error, 0);
+    listeners_close(&listeners);
+    options_free(&options);
+    /* Another program has the UDP port: no failure, but known. */
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(port, sizeof(port), "%u", ntohs(address.sin_port));
+    options = options_for("127.77.0.1", port);
+    assert_int_equal(listeners_open(&listeners, options, &err), 0);
+    assert_int_equal(listeners.all[0].heartbeat_fd, -1);
+    assert_int_equal(listeners.all[0].heartbeat_error, -EADDRINUSE);
+    assert_true(listeners.all[0].fd >= 0);
+    listeners_close(&listeners);
+    fd_close(&fd);
+    options_free(&options);
+}
+
 static void test_taken(void **state)
 {
     struct options *options = options_for("127.0.0.1", "0");
@@ -102,8 +171,8 @@ static void test_no_such_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_addresses),
-        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_all_addresses),   cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_no_heartbeat),    cmocka_unit_test(test_taken),
         cmocka_unit_test(test_no_such_address),
     };
 
