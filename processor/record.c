@@ -88,6 +88,42 @@ static int repair_key(struct state *s, struct slice *name, struct name_word *w)
     return 0;
 }
 
+/* Whether the attributes written so far have this name with this text. */
+static bool is_said(const struct state *s, struct slice name, struct slice text)
+{
+    struct pb_reader r =
+        pb_reader_of(slice_of(s->o->buf->p + s->first, otlp_out_offset(s->o) - s->first));
+    struct pb_field field, key, value;
+
+    while (pb_next(&r, &field) > 0) {
+        struct pb_reader pair = pb_reader_of(field.bytes);
+
+        if (field.number != 6 || pb_next(&pair, &key) <= 0 || !slice_equal(key.bytes, name) ||
+            pb_next(&pair, &value) <= 0)
+            continue;
+        pair = pb_reader_of(value.bytes);
+        return pb_next(&pair, &value) > 0 && value.number == 1 && slice_equal(value.bytes, text);
+    }
+    return false;
+}
+
+/*
+ * A key that is there already. In a text within the record it means the same as outside, and may
+ * mean it better: it keeps its row, unless the same text has it twice.
+ */
+static int enter_again(struct state *s, struct slice *name, uint64_t mixed,
+                       const struct name_slot **slot)
+{
+    uint16_t order = *slot == NULL ? 0 : aside_order(s, (*slot)->value);
+
+    if (s->depth == 0)
+        *slot = NULL;
+    for (size_t i = 0; *slot != NULL && i < s->aside_count; i++)
+        if (s->aside[i].kind == (*slot)->kind && s->aside[i].order == order)
+            *slot = NULL;
+    return key_set_rename(&s->maker->seen, *name, mixed, name);
+}
+
 static inline int enter_key(struct state *s, struct slice *name, const struct name_slot **ret_slot)
 {
     struct name_word w = name_word_of(*name);
@@ -102,8 +138,7 @@ static inline int enter_key(struct state *s, struct slice *name, const struct na
     r = key_set_add(&s->maker->seen, *name, w.mixed);
     if (__builtin_expect(r > 0, 1))
         return 0;
-    *ret_slot = NULL;
-    return r < 0 ? r : key_set_rename(&s->maker->seen, *name, w.mixed, name);
+    return r < 0 ? r : enter_again(s, name, w.mixed, ret_slot);
 }
 
 int record_enter(struct state *s, struct slice *name, const struct name_slot **ret_slot)
@@ -239,6 +274,16 @@ int record_value(struct state *s, struct mp *in, struct slice name, const struct
     return otlp_value_put_pair(record_out(s, slot), F_ATTRIBUTE, name, in, v);
 }
 
+/* An id that the record around the text has said: not again under another name. */
+static bool is_repeated(const struct state *s, const struct name_slot *slot, struct slice name,
+                        struct slice text)
+{
+    struct slice plain = slice_of((const uint8_t *)slot->name, slot->n);
+
+    return (slot->kind == KEY_KEPT || slot->kind == KEY_MACHINE || slot->kind == KEY_TRACE) &&
+           !slice_equal(name, plain) && is_said(s, plain, text);
+}
+
 /* A pair of two short strings: the case that counts. */
 static inline int put_text(struct state *s, struct slice name, const struct name_slot *slot,
                            struct slice text)
@@ -247,6 +292,8 @@ static inline int put_text(struct state *s, struct slice name, const struct name
 
     if (__builtin_expect(slot == NULL, 1))
         return otlp_value_put_text_pair(record_out(s, NULL), F_ATTRIBUTE, name, text);
+    if (__builtin_expect(s->depth > 0, 0) && is_repeated(s, slot, name, text))
+        return 0;
     if (slot->kind == KEY_KEPT)
         return otlp_value_put_text_pair(record_out(s, slot), F_ATTRIBUTE, name, text);
     if (slot->kind == KEY_MACHINE) {
@@ -635,6 +682,7 @@ int record_put(struct record_maker *maker, const struct record_event *event, str
         return r;
     content = otlp_out_nest_begin(o, F_LOG_RECORD, RECORD_LENGTH_BYTES);
     o->w += 2 * 9;
+    s.first = otlp_out_offset(o);
     r = record_pairs(&s, in, pairs);
     if (r == 0)
         r = put_body(&s, event, start, pairs);

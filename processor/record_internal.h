@@ -86,6 +86,7 @@ struct state {
     struct record_maker *maker;
     struct facts *facts;
     struct otlp_out *o;
+    size_t first;   /* where the record's attributes begin, an offset */
     unsigned depth; /* in texts */
     size_t aside_count;
     struct trace_context trace;

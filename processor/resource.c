@@ -138,7 +138,7 @@ static int configure_list(struct resource *resource, char *text, struct err *err
         char *equal = memchr(text, '=', (size_t)(comma - text));
         struct slice name;
 
-        if (trimmed(text, comma).n > 0) {
+        if (strspn(text, " \t") < (size_t)(comma - text)) {
             if (equal == NULL || (name = trimmed(text, equal)).n == 0)
                 return err_set(err, EINVAL, "resource.attributes: \"%.*s\" is no KEY=VALUE",
                                (int)(comma - text > 60 ? 60 : comma - text), text);

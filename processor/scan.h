@@ -84,9 +84,9 @@ static inline struct slice scan_rest(const struct scan *s)
 bool scan_literal(struct scan *s, const char *text);
 
 /*
- * YYYY-MM-DD and "T" or a blank, or YYYY/MM/DD and a blank; hh:mm:ss, a fraction behind a point or comma, an offset
- * ("Z", "+hh:mm", "+hhmm") directly behind it. scan_time_zone also takes the offset, or "UTC", one
- * blank away. The shape alone counts: whether it is a time says timestamp.h.
+ * YYYY-MM-DD and "T" or a blank, or YYYY/MM/DD and a blank; hh:mm:ss, a fraction behind a point or
+ * comma, an offset ("Z", "+hh:mm", "+hhmm") directly behind it. scan_time_zone also takes the
+ * offset, or "UTC", one blank away. The shape alone counts: whether it is a time says timestamp.h.
  */
 struct scan_time {
     struct slice text;

@@ -45,7 +45,8 @@ static bool take_brackets(struct scan *s, struct slice *ret)
     if (!scan_at(s, '['))
         return false;
     from = p = s->p + 1;
-    end = scan_left(s) > BRACKETS_MAX_BYTES ? s->p + BRACKETS_MAX_BYTES : s->end;
+    /* with the bracket that ends them */
+    end = s->end - from > BRACKETS_MAX_BYTES ? from + BRACKETS_MAX_BYTES + 1 : s->end;
     while (p < end && *p >= ' ' && *p != '[' && *p != ']')
         p++;
     if (p == end || *p != ']' || p == from)

@@ -103,7 +103,7 @@ static bool take_value(struct scan *s, struct slice *ret)
     while (s->p < end &&
            (quoted ? *s->p != '"' && *s->p != '\\' && *s->p >= ' ' : !ends_value(*s->p)))
         s->p++;
-    if (quoted ? !scan_at(s, '"') : s->p == end && end < s->end)
+    if (quoted ? !scan_at(s, '"') : s->p < s->end && !ends_value(*s->p))
         return false;
     *ret = slice_of(from, (size_t)(s->p - from));
     while (!quoted && ret->n > 0 && memchr(".:!?", ret->p[ret->n - 1], 4) != NULL)

@@ -46,6 +46,12 @@ tests_unit_processor_test_fields_SOURCES = \
 	tests/unit/processor/test_fields.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_fields_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_record
+tests_unit_processor_test_record_SOURCES = \
+	tests/unit/processor/test_record.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_record_LDADD = $(UNIT_PROCESSOR_LIBS)
+EXTRA_DIST += tests/unit/processor/golden/records.txt
+
 check_PROGRAMS += tests/unit/processor/test_frame_builder
 tests_unit_processor_test_frame_builder_SOURCES = \
 	tests/unit/processor/test_frame_builder.c $(UNIT_PROCESSOR_SOURCES)

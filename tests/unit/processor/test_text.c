@@ -331,6 +331,49 @@ static void a_writer_without_room(void **state)
     }
 }
 
+/* A text of `n` letters between two parts. */
+static enum text_verdict verdict_of(text_detect *detect, const char *head, size_t n,
+                                    const char *tail)
+{
+    struct buf b = new_buf();
+    enum text_verdict verdict;
+    const char *broken;
+
+    buf_append(&b, head, strlen(head));
+    for (size_t i = 0; i < n; i++)
+        buf_append(&b, "a", 1);
+    buf_append(&b, tail, strlen(tail));
+    broken = text_check(detect, buf_slice(&b), NULL, NULL, &verdict);
+    if (broken != NULL)
+        fail_msg("%s%zu%s: %s", head, n, tail, broken);
+    buf_fini(&b);
+    return verdict;
+}
+
+/* Names that are longer are none: in brackets 128 bytes, in syslog 255, of a field's value 256. */
+static void limits(void **state)
+{
+    static const struct {
+        text_detect *detect;
+        const char *head, *tail;
+        size_t n;
+    } limit[] = {
+        {text_bracket, "2024-01-15 10:30:45 [", "] INFO x", 128},
+        {text_syslog, "<13>1 - ", " a p m - x", 255},
+        {text_plain, "job_id=", " x", 256},
+        {text_plain, "job_id=", "", 256},
+        {text_plain, "job_id=\"", "\"", 256},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(limit) / sizeof(*limit); i++) {
+        assert_int_not_equal(verdict_of(limit[i].detect, limit[i].head, limit[i].n, limit[i].tail),
+                             TEXT_NO);
+        assert_int_equal(verdict_of(limit[i].detect, limit[i].head, limit[i].n + 1, limit[i].tail),
+                         TEXT_NO);
+    }
+}
+
 /* One mebibyte that begins with `head` and goes on with `part`. */
 static void check_big(const char *head, const char *part)
 {
@@ -431,6 +474,7 @@ int main(void)
         cmocka_unit_test(every_text_for_every_detector_cut_everywhere),
         cmocka_unit_test(every_text_mutated),
         cmocka_unit_test(a_writer_without_room),
+        cmocka_unit_test(limits),
         cmocka_unit_test(long_texts),
         cmocka_unit_test(levels_are_severities),
     };
