@@ -57,6 +57,16 @@ tests_unit_processor_test_frame_builder_SOURCES = \
 	tests/unit/processor/test_frame_builder.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_frame_builder_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_golden
+tests_unit_processor_test_golden_SOURCES = \
+	tests/unit/processor/test_golden.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_golden_LDADD = $(UNIT_PROCESSOR_LIBS)
+EXTRA_DIST += \
+	tests/unit/processor/golden/README.md \
+	tests/unit/processor/golden/severity.tsv \
+	tests/unit/processor/golden/time.tsv \
+	tests/unit/processor/golden/trace.tsv
+
 check_PROGRAMS += tests/unit/processor/test_key_set
 tests_unit_processor_test_key_set_SOURCES = \
 	tests/unit/processor/test_key_set.c $(UNIT_PROCESSOR_SOURCES)
