@@ -23,11 +23,11 @@ static bool may_begin_level(uint8_t c)
     return c >= 'A' && c <= 'z' && (letters >> (c & 31) & 1) != 0;
 }
 
-/* Something is said behind the level. */
+/* Something is said behind the level; "DEBUG = 1" says something else. */
 static bool says_more(struct scan *s)
 {
     scan_blanks(s);
-    return s->p < s->end && *s->p != '\n' && *s->p != '\r';
+    return s->p < s->end && *s->p != '\n' && *s->p != '\r' && *s->p != '=';
 }
 
 /* systemd's "<3>text" (sd-daemon(3)). */
