@@ -38,6 +38,9 @@
 #include "shared/base/slice.h"
 #include "shared/options/option_report.h"
 
+/* The most pairs in resource.attributes. */
+#define OPTIONS_MAX_RESOURCE 60u
+
 #define OPTION(ID, ...) OPT_##ID,
 enum option_id {
 #include "shared/options/options.def"

@@ -53,6 +53,30 @@ static int fill_outputs(struct options *options)
     return r;
 }
 
+/* By the endpoint's host. */
+static bool is_dash0(const char *endpoint)
+{
+    static const char domain[] = "dash0.com";
+    const size_t domain_n = sizeof(domain) - 1;
+    const char *host = strstr(endpoint, "://");
+    size_t n;
+
+    if (host == NULL)
+        return false;
+    host += 3;
+    n = strcspn(host, ":/?#");
+    return n >= domain_n && strncasecmp(host + n - domain_n, domain, domain_n) == 0 &&
+           (n == domain_n || host[n - domain_n - 1] == '.');
+}
+
+static int fill_profile(struct options *options)
+{
+    if (!options_is(options, OPT_OTLP_PROFILE, "auto"))
+        return 0;
+    return options_fill(options, OPT_OTLP_PROFILE,
+                        is_dash0(options_string(options, OPT_OTLP_ENDPOINT)) ? "dash0" : "none");
+}
+
 /* Less would stop the receiver in the middle of the largest message that it must take. */
 static int fill_receiver_memory(struct options *options)
 {
@@ -72,6 +96,8 @@ int options_check_fill(struct options *options)
 
     if (r == 0)
         r = fill_outputs(options);
+    if (r == 0)
+        r = fill_profile(options);
     if (r == 0)
         r = fill_receiver_memory(options);
     return r;
@@ -268,6 +294,29 @@ static void check_order(const struct options *o, struct option_report *report)
                           (unsigned long long)lanes);
 }
 
+/* The processor takes it apart; here it is only seen that it can. */
+static void check_resource(const struct options *o, struct option_report *report)
+{
+    const char *text = options_string(o, OPT_RESOURCE_ATTRIBUTES);
+    unsigned count = 0;
+
+    while (*text != '\0') {
+        size_t n = strcspn(text, ","), blank = strspn(text, " \t");
+        size_t name = strcspn(text, "=,");
+
+        if (blank < n && (text[name] != '=' || blank == name))
+            option_report_add(report, OPTION_ERROR, options_place(o, OPT_RESOURCE_ATTRIBUTES),
+                              "resource.attributes", "\"%.*s\" is no KEY=VALUE",
+                              (int)(n > 60 ? 60 : n), text);
+        count++;
+        text += n + (text[n] == ',');
+    }
+    if (count > OPTIONS_MAX_RESOURCE)
+        option_report_add(report, OPTION_ERROR, options_place(o, OPT_RESOURCE_ATTRIBUTES),
+                          "resource.attributes", "has more than %u attributes",
+                          OPTIONS_MAX_RESOURCE);
+}
+
 static void check_not_empty(const struct options *o, struct option_report *report)
 {
     const struct sockaddr_un *address = NULL;
@@ -290,6 +339,7 @@ static void check_not_empty(const struct options *o, struct option_report *repor
 int options_check(const struct options *options, struct option_report *report)
 {
     check_forward(options, report);
+    check_resource(options, report);
     check_outputs(options, report);
     check_endpoint(options, report);
     check_folder(options, OPT_FILE_PATH, report);

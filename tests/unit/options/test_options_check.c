@@ -111,6 +111,48 @@ static void test_other_values_follow(void **state)
     assert_string_equal(options_string(l->options, OPT_SELF_HOST), "central");
 }
 
+/* The profile is Dash0's where the endpoint is, unless it was set. */
+static void test_profile_follows(void **state)
+{
+    static const struct {
+        const char *text, *profile;
+    } rows[] = {
+        {"", "none"},
+        {"otlp: { api_key = \"x\"; };", "dash0"},
+        {"otlp: { api_key = \"x\"; profile = \"none\"; };", "none"},
+        {"otlp: { endpoint = \"https://ingress.eu-west-1.aws.Dash0.com:4318/v1/logs\"; };",
+         "dash0"},
+        {"otlp: { endpoint = \"https://dash0.com/v1/logs\"; };", "dash0"},
+        {"otlp: { endpoint = \"https://notdash0.com/v1/logs\"; };", "none"},
+        {"otlp: { endpoint = \"https://x/dash0.com\"; };", "none"},
+        {"otlp: { endpoint = \"https://x/v1/logs\"; profile = \"dash0\"; };", "dash0"},
+    };
+    struct loading *l = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        check(l, rows[i].text, 0);
+        if (!options_is(l->options, OPT_OTLP_PROFILE, rows[i].profile))
+            fail_msg("%s: not %s", rows[i].text, rows[i].profile);
+    }
+}
+
+static void test_resource_attributes(void **state)
+{
+    struct loading *l = *state;
+    char text[1024] = "resource: { attributes = \"";
+
+    check(l, "resource: { attributes = \" team=a%2Cb , zone =1,,k=\"; };", 0);
+    check(l, "resource: { attributes = \"team\"; };", -EINVAL);
+    loading_assert_line(l, "main.conf:1: error: resource.attributes: \"team\" is no KEY=VALUE");
+    check(l, "resource: { attributes = \"a=1, =2\"; };", -EINVAL);
+    loading_assert_line(l, "main.conf:1: error: resource.attributes: \" =2\" is no KEY=VALUE");
+    for (unsigned i = 0; i <= OPTIONS_MAX_RESOURCE; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%u=v,", i);
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), "\"; };");
+    check(l, text, -EINVAL);
+    loading_assert_line(l, "main.conf:1: error: resource.attributes: has more than 60 attributes");
+}
+
 static void endpoint(struct loading *l, const char *url, int wanted, const char *words)
 {
     char text[512];
@@ -192,6 +234,8 @@ int main(void)
         TEST(test_files_stand_in_folders),
         TEST(test_outputs_follow),
         TEST(test_other_values_follow),
+        TEST(test_profile_follows),
+        TEST(test_resource_attributes),
         TEST(test_endpoints),
         TEST(test_orders),
         TEST(test_paths),
