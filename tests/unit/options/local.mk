@@ -3,10 +3,19 @@
 
 unit_options_libs = liboptions.a libbase.a $(CONFIG_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/options/test_access
+tests_unit_options_test_access_SOURCES = tests/unit/options/test_access.c \
+	tests/unit/options/loading.c tests/unit/options/loading.h
+tests_unit_options_test_access_LDADD = $(unit_options_libs)
+
 check_PROGRAMS += tests/unit/options/test_option_dump
 tests_unit_options_test_option_dump_SOURCES = tests/unit/options/test_option_dump.c \
 	tests/unit/options/loading.c tests/unit/options/loading.h
 tests_unit_options_test_option_dump_LDADD = $(unit_options_libs)
+
+check_PROGRAMS += tests/unit/options/test_option_list
+tests_unit_options_test_option_list_SOURCES = tests/unit/options/test_option_list.c
+tests_unit_options_test_option_list_LDADD = $(unit_options_libs)
 
 check_PROGRAMS += tests/unit/options/test_option_source
 tests_unit_options_test_option_source_SOURCES = tests/unit/options/test_option_source.c \

@@ -787,6 +787,88 @@ static void a_wrong_key_is_told_and_takes_nothing(void **state)
     rig_stop(&rig);
 }
 
+/* Other tables from now on, as after a reload. */
+static void rig_set_access(struct rig *rig, const struct access_texts *texts)
+{
+    struct access *old = rig->access;
+
+    rig->access = access_of(texts);
+    clients_set_access(rig->clients, rig->access);
+    access_free(&old);
+}
+
+/* With the PING of this key, for whom HELO was heard; the answer's reason, "" for welcome. */
+static void assert_told(struct rig *rig, int fd, const uint8_t *helo, const char *key,
+                        const char *reason)
+{
+    size_t n = strlen(reason);
+    uint8_t ping[512], pong[256];
+
+    say(rig, fd, ping, ping_of(ping, helo, "worker-7", key));
+    if (n == 0) {
+        hear(rig, fd, pong, 1 + 5 + 1 + 1 + 11 + 2 + 128);
+        assert_int_equal(pong[6], 0xc3);
+        return;
+    }
+    TURN_UNTIL(rig, recv(fd, pong, sizeof(pong), 0) > 0);
+    assert_int_equal(pong[6], 0xc2);
+    assert_memory_equal(pong + 7 + (n < 32 ? 1 : 2), reason, n);
+    close(fd);
+}
+
+static int greeted(struct rig *rig, uint8_t *helo, size_t n)
+{
+    int fd = dial(rig);
+
+    hear(rig, fd, helo, n);
+    return fd;
+}
+
+static void who_may_send_changes_under_open_connections(void **state)
+{
+    struct rig rig;
+    uint8_t helo[HANDSHAKE_HELO_MAX], early[HANDSHAKE_HELO_BYTES], chunk[64], ack[10];
+    int old, before, fd;
+
+    (void)state;
+    rig_start(&rig, 1, "sesame");
+    old = greeted(&rig, helo, HANDSHAKE_HELO_BYTES);
+    assert_told(&rig, old, helo, "sesame", "");
+    before = greeted(&rig, early, HANDSHAKE_HELO_BYTES);
+    rig_set_access(
+        &rig, &(struct access_texts){.shared_key = "barley", .users = "name=a\npassword=p\n\n"});
+    /* Who is in stays in. */
+    say(&rig, old, chunk, chunk_of(chunk, "id-1", 10));
+    must_store(&rig);
+    hear(&rig, old, ack, sizeof(ack));
+    /* Who was greeted before is judged by what counts now; without a salt no user is good. */
+    assert_told(&rig, before, early, "barley", "username/password mismatch");
+    fd = greeted(&rig, helo, HANDSHAKE_HELO_MAX);
+    assert_told(&rig, fd, helo, "sesame", "shared_key mismatch");
+    rig_set_access(&rig, &(struct access_texts){.clients = "host=127.0.0.1\nshared_key=rye\n\n",
+                                                .deny_unknown = true});
+    fd = greeted(&rig, helo, HANDSHAKE_HELO_BYTES);
+    assert_told(&rig, fd, helo, "rye", "");
+    close(fd);
+    rig_set_access(&rig, &(struct access_texts){.clients = "host=127.0.0.2\nshared_key=rye\n\n",
+                                                .deny_unknown = true});
+    fd = greeted(&rig, helo, HANDSHAKE_HELO_BYTES);
+    assert_told(&rig, fd, helo, "rye", "anonymous source host '127.0.0.1' denied");
+    rig_set_access(&rig, &(struct access_texts){0});
+    fd = dial(&rig);
+    say(&rig, fd, chunk, chunk_of(chunk, "id-2", 10));
+    must_store(&rig);
+    say(&rig, old, chunk, chunk_of(chunk, "id-3", 10));
+    must_store(&rig);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_WRONG_USER), 1);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_WRONG_KEY), 1);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_WRONG_SOURCE), 1);
+    assert_int_equal(metric(&rig, METRIC_HANDSHAKES_MALFORMED), 0);
+    close(fd);
+    close(old);
+    rig_stop(&rig);
+}
+
 static void a_silent_client_is_sent_away(void **state)
 {
     struct rig rig;
@@ -1446,6 +1528,7 @@ int main(void)
         cmocka_unit_test(json_has_no_handshake),
         cmocka_unit_test(a_keyed_client_sends_behind_its_ping),
         cmocka_unit_test(a_wrong_key_is_told_and_takes_nothing),
+        cmocka_unit_test(who_may_send_changes_under_open_connections),
         cmocka_unit_test(a_silent_client_is_sent_away),
         cmocka_unit_test(hostile_clients_are_closed_and_counted),
         cmocka_unit_test(a_message_above_the_limit_is_refused),
