@@ -29,7 +29,7 @@ class Date(int):
 class Record:
     """fields: name -> value. body, severity, time, trace_id, span_id: the OTLP fields. moved: the
     names that are no attributes. added: attributes that the record does not name so. host:
-    host.name of its resource."""
+    host.name of its resource. Where nothing is moved, the body is the record as a map."""
 
     def __init__(self, fields, moved="", added=None, body=None, severity=(0, ""), time=None,
                  trace_id="", span_id="", host=None):
@@ -115,7 +115,8 @@ def _records():
     yield Record({"severity": "warning", "log": "tailed line"}, "severity log",
                  body="tailed line", severity=(13, "WARNING"))
     yield Record({"level": 30, "time": 1705314645123, "msg": "of Pino", "pid": 7},
-                 "time msg", body="of Pino", severity=(9, "INFO"), time=RFC_NS)
+                 "time msg pid", body="of Pino", severity=(9, "INFO"), time=RFC_NS,
+                 added={"process.pid": 7})
     yield Record({"level": "louder", "message": "no such level"}, "message", body="no such level")
     yield Record({"timestamp": RFC, "message": "its own time"}, "timestamp message",
                  body="its own time", time=RFC_NS)
@@ -133,12 +134,16 @@ def _records():
                  trace_id="0af7651916cd43dd8448eb211c80319c", span_id="b7ad6b7169203331")
     yield Record({"message": "not traced", "trace_id": "not hexadecimal"}, "message",
                  body="not traced")
+    yield Record({"message": json.dumps({"level": "warn", "msg": "from inside", "n": 7,
+                                         "user": {"id": "u-1", "ratio": 0.5}})}, "message",
+                 body="from inside", severity=(13, "WARN"),
+                 added={"n": 7, "user": {"id": "u-1", "ratio": 0.5}})
     yield _said("JSON in an attribute stays text", payload='{"a": [1, 2, {"b": null}]}')
     yield _said('{"cut off": [1, 2')
     yield Record({"message": STACK, "level": "error"}, "message level", body=STACK,
                  severity=(17, "ERROR"))
-    yield Record({"log": "ends with a newline\n", "stream": "stderr"}, "log",
-                 body="ends with a newline")
+    yield Record({"log": "ends with a newline\n", "stream": "stderr"}, "log stream",
+                 body="ends with a newline", added={"log.iostream": "stderr"})
     yield Record({"message": {"text": "a map", "n": 1}}, "message", body={"text": "a map", "n": 1})
     yield Record({"message": ["a", 1, None]}, "message", body=["a", 1, None])
     yield Record({"message": 12345}, "message", body=12345)
@@ -307,7 +312,8 @@ def expected(run, number, profile):
     record = RECORDS[number]
     attributes = {k: profile.value(v) for k, v in record.fields.items() if k not in record.moved}
     attributes.update(run=run, number=number, **record.added)
-    return {"attributes": attributes, "body": profile.value(record.body),
+    body = profile.value(record.body) if record.moved else dict(attributes)
+    return {"attributes": attributes, "body": body,
             "severity": record.severity[0], "text": record.severity[1],
             "trace_id": record.trace_id, "span_id": record.span_id, "flags": 0, "dropped": 0,
             "event_name": ""}
@@ -326,3 +332,4 @@ def check(got, run, number, profile, time):
     assert got["observed"] > 1700000000 * 10**9, "%s: observed %d" % (name, got["observed"])
     resource = got["resource"]
     assert resource["service.name"] == SERVICE, "%s: %s" % (name, resource)
+    assert resource.get("host.name") == record.host, "%s: %s" % (name, resource)

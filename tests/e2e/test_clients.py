@@ -37,7 +37,7 @@ class Sent:
     def check(self, run, records):
         by_number = {}
         for record in records:
-            number = record["attributes"].get("number")
+            number = record["attributes"]["number"]
             assert number not in by_number, "%s: record %s twice" % (run, number)
             by_number[number] = record
         equal(sorted(by_number), self.numbers, run + ": records")
@@ -169,7 +169,7 @@ USER = {"username": "alice", "password": "wörd"}
 KEYED = {"FLUENTD_SHARED_KEY": KEY}
 USERS = dict(KEYED, SLUICE_FORWARD_USERS=json.dumps(
     [{"name": "bob", "password": "b"}, {"name": USER["username"], "password": USER["password"]}]))
-LOCKS = {"no key": ({}, None), "key": (KEYED, security())}
+LOCKS = {"no key": ({}, None), "key": (KEYED, security()), "user": (USERS, security(**USER))}
 
 
 @limit(120)
@@ -255,6 +255,22 @@ def test_go(ctx):
     equal(record["time"], TIME_S * NS, "time")
 
 
+@limit(120)
+def test_go_json(ctx):
+    """MarshalAsJSON: a JSON connection, its acks JSON too."""
+    place = Place(ctx)
+    profile = corpus.GoJson()
+    runs = [go_run("go-json-%s-%s" % (how, "ack" if ack else "plain"), ack,
+                   **{"async": how == "async", "json": True})
+            for how in ("sync", "async") for ack in (False, True)]
+    path, numbers = place.corpus("go-json", profile)
+    got = clients.run(ctx, "go", "corpus", place.settings(runs, path))
+    all_sent(got, runs, len(numbers))
+    for run in runs:
+        place.expected[run["id"]] = Sent(numbers, profile, lambda n: event_time("s", n))
+    place.check()
+
+
 # ---- Python ---------------------------------------------------------------------------------
 
 class Legacy(corpus.Profile):
@@ -301,7 +317,7 @@ LOGGED = (  # body, severity, its word, attributes beside those of FORMAT
     ("a debug line", 5, "DEBUG", {}),
     ("an info line with words and 42", 9, "INFO", {}),
     ("a map", 13, "WARNING", {"job_id": "job-1"}),
-    (None, 17, "ERROR", {"json": True, "n": [1, 2]}),
+    ({"json": True, "n": [1, 2]}, 17, "ERROR", {"json": True, "n": [1, 2]}),
     (re.compile(r"it failed: ü 😀\nTraceback \(most.*\nValueError: no such job\Z", re.S), 17,
      "ERROR", {}),
     ("the last line", 18, "CRITICAL", {}),
@@ -343,6 +359,8 @@ def check_logged(record, run, body, severity, word, more):
     equal((record["severity"], record["text"]), (severity, word), run["id"])
     if isinstance(body, re.Pattern):
         assert body.match(record["body"]), record["body"]
+    elif isinstance(body, dict):        # no message: all of the record
+        equal(record["body"], dict(record["attributes"], level=word), run["id"])
     else:
         equal(record["body"], body, run["id"])
     if run["precise"]:
@@ -499,7 +517,7 @@ def check_refusals(place, runs, client_says, log_says):
 
 
 @limit(60)
-@cases("no key", "wrong key", "same host name")
+@cases("no key", "wrong key", "wrong user", "wrong password", "no user", "same host name")
 def test_refused(ctx, case):
     """The client is told, the log has a line, nothing is delivered, and others are served."""
     env, key = LOCKS["user" if case.endswith(("user", "password")) else "key"]
@@ -512,7 +530,8 @@ def test_refused(ctx, case):
                        "username/password mismatch"),
         "wrong password": (security(username="alice", password="b"), "username/password mismatch",
                            "username/password mismatch"),
-        "no user": (security(), "username/password mismatch", "username/password mismatch"),
+        "no user": (security(), "username/password mismatch|invalid ping message",
+                    "username/password mismatch"),
         "same host name": (security(hostname="aggregator"), "[Hh]ost ?name", "self.host"),
     }[case]
     check_refusals(place, both(keys), client_says, log_says)
