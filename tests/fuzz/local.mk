@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz.h \
 	tests/fuzz/fuzz_convert.c \
 	tests/fuzz/fuzz_forward_frame.c \
+	tests/fuzz/fuzz_json.c \
 	tests/fuzz/fuzz_json_frame.c \
 	tests/fuzz/fuzz_options.c \
 	tests/fuzz/fuzz_recovery.c \

@@ -3,39 +3,6 @@ UNIT_PROCESSOR_SOURCES = tests/unit/processor/support.c tests/unit/processor/sup
 UNIT_PROCESSOR_LIBS = libconvert.a libotlp.a libbase.a $(ISAL_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) \
 	$(XXHASH_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS) -lm
 
-check_PROGRAMS += tests/unit/processor/test_captures
-tests_unit_processor_test_captures_SOURCES = \
-	tests/unit/processor/test_captures.c $(UNIT_PROCESSOR_SOURCES)
-tests_unit_processor_test_captures_LDADD = $(UNIT_PROCESSOR_LIBS)
-EXTRA_DIST += \
-	tests/unit/processor/fixtures/README.md \
-	tests/unit/processor/fixtures/fcat-far-time.bin \
-	tests/unit/processor/fixtures/fcat-far-time.events.jsonl \
-	tests/unit/processor/fixtures/fd-gzip.1.bin \
-	tests/unit/processor/fixtures/fd-gzip.1.events.jsonl \
-	tests/unit/processor/fixtures/fd-raw.bin \
-	tests/unit/processor/fixtures/fd-raw.events.jsonl \
-	tests/unit/processor/fixtures/fd19-zstd.1.bin \
-	tests/unit/processor/fixtures/fd19-zstd.1.events.jsonl \
-	tests/unit/processor/fixtures/flb-metadata-gzip.bin \
-	tests/unit/processor/fixtures/flb-metadata-gzip.events.jsonl \
-	tests/unit/processor/fixtures/flb-metrics.bin \
-	tests/unit/processor/fixtures/flb-metrics.events.jsonl \
-	tests/unit/processor/fixtures/flb-odd-times.bin \
-	tests/unit/processor/fixtures/flb-odd-times.events.jsonl \
-	tests/unit/processor/fixtures/flb-otlp-groups-gzip-ack.bin \
-	tests/unit/processor/fixtures/flb-otlp-groups-gzip-ack.events.jsonl \
-	tests/unit/processor/fixtures/flb-raw.bin \
-	tests/unit/processor/fixtures/flb-raw.events.jsonl \
-	tests/unit/processor/fixtures/flb-traces.bin \
-	tests/unit/processor/fixtures/flb-traces.events.jsonl \
-	tests/unit/processor/fixtures/go-docker.bin \
-	tests/unit/processor/fixtures/go-docker.events.jsonl \
-	tests/unit/processor/fixtures/node-jsvalues.bin \
-	tests/unit/processor/fixtures/node-jsvalues.events.jsonl \
-	tests/unit/processor/fixtures/old-ms.bin \
-	tests/unit/processor/fixtures/old-ms.events.jsonl
-
 check_PROGRAMS += tests/unit/processor/test_convert
 tests_unit_processor_test_convert_SOURCES = \
 	tests/unit/processor/test_convert.c $(UNIT_PROCESSOR_SOURCES)
@@ -87,6 +54,11 @@ tests_unit_processor_test_json_mp_SOURCES = \
 	tests/unit/processor/test_json_mp.c \
 	tests/unit/processor/mp_say.c tests/unit/processor/mp_say.h $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_json_mp_LDADD = $(UNIT_PROCESSOR_LIBS)
+
+check_PROGRAMS += tests/unit/processor/test_json_mp_random
+tests_unit_processor_test_json_mp_random_SOURCES = \
+	tests/unit/processor/test_json_mp_random.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_json_mp_random_LDADD = $(UNIT_PROCESSOR_LIBS)
 
 check_PROGRAMS += tests/unit/processor/test_mp_write
 tests_unit_processor_test_mp_write_SOURCES = \
