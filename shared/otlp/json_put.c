@@ -152,6 +152,11 @@ void json_put_double(struct json_put *put, double v)
         json_put_raw(put, v < 0 ? "\"-Infinity\"" : "\"Infinity\"", v < 0 ? 11 : 10);
         return;
     }
+    /* As "-0" it would be an integer to many readers, and those have no negative zero. */
+    if (v == 0 && signbit(v)) {
+        json_put_literal(put, "-0.0");
+        return;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         n = snprintf(text, sizeof(text), "%.*g", digits, v);
         if (strtod(text, NULL) == v)

@@ -162,7 +162,7 @@ static void values(void **state)
     check_record("2a(18ffffffffffffffff7f)", "\"body\":{\"intValue\":\"9223372036854775807\"}");
     check_record("2a(1880808080808080808001)", "\"body\":{\"intValue\":\"-9223372036854775808\"}");
     check_record("2a(219a9999999999b93f)", "\"body\":{\"doubleValue\":0.1}");
-    check_record("2a(210000000000000080)", "\"body\":{\"doubleValue\":-0}");
+    check_record("2a(210000000000000080)", "\"body\":{\"doubleValue\":-0.0}");
     check_record("2a(21000000000000f87f)", "\"body\":{\"doubleValue\":\"NaN\"}");
     check_record("2a(21000000000000f07f)", "\"body\":{\"doubleValue\":\"Infinity\"}");
     check_record("2a(21000000000000f0ff)", "\"body\":{\"doubleValue\":\"-Infinity\"}");
