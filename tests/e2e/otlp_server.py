@@ -16,14 +16,19 @@ or whose Answer says stored=True. Whether the sender learned of it is another ma
 the point of Answer(cut=...).
 """
 import errno
+import json
 import random
+import re
 import socket
 import struct
 import threading
 import time
 
-from otlp_decode import Refused, decode_request, gunzip_one, unzstd
+from otlp_decode import Refused, decode_json, decode_request, gunzip_one, unzstd
 
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+# As the OTLP exporter specification has it: exporter, language, version.
+USER_AGENT = re.compile(r"OTel-OTLP-Exporter-[A-Za-z0-9]+/[0-9A-Za-z.+~-]+\Z")
 MAX_HEADER = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
 
@@ -67,8 +72,9 @@ class Request:
         self.method = self.path = ""
         self.headers = {}               # lower-case names
         self.wire_size = 0
+        self.wire = None                # the bytes as they came, and before compression
         self.plain_size = 0
-        self.plain = None               # the plain protobuf bytes
+        self.plain = None
         self.minimal = None
         self.records = None
         self.refused = None             # why it violates the protocol
@@ -78,9 +84,10 @@ class Request:
 
 class OtlpServer:
     def __init__(self, schema, api_key=None, dataset=None, path="/v1/logs", host="127.0.0.1",
-                 keep_bodies=False, project=None):
-        """keep_bodies: requests keep their plain bytes. project: what to keep of each record
-        (a function of the record), where a test counts many."""
+                 keep_bodies=False, project=None, encoding=None, compression="any"):
+        """keep_bodies: requests keep their bytes. project: what to keep of each record (a function
+        of the record), where a test counts many. encoding, compression: what Content-Type and
+        Content-Encoding must be (None: there must be none)."""
         self.schema = schema
         self.api_key = api_key
         self.dataset = dataset
@@ -89,6 +96,8 @@ class OtlpServer:
         self.port = 0
         self.keep_bodies = keep_bodies
         self.project = project
+        self.encoding = encoding
+        self.compression = compression
         self.on_request = None
         self.violations = []
         self.requests = []
@@ -327,14 +336,17 @@ class OtlpServer:
             return 401, "an Authorization that nobody asked for"
         if headers.get("dash0-dataset") != self.dataset:
             return 403, "wrong Dash0-Dataset: %r" % headers.get("dash0-dataset")
-        if headers.get("content-type") != "application/x-protobuf":
-            return 415, "Content-Type %r" % headers.get("content-type")
+        kind = headers.get("content-type")
+        if kind not in (PROTOBUF, JSON) or self.encoding not in (None, kind):
+            return 415, "Content-Type %r" % kind
         if "expect" in headers:
             return 417, "Expect: %s" % headers["expect"]
-        if not headers.get("user-agent"):
-            return 400, "no User-Agent"
+        if not USER_AGENT.match(headers.get("user-agent", "")):
+            return 400, "User-Agent %r" % headers.get("user-agent")
         coding = headers.get("content-encoding")
         try:
+            if self.compression not in ("any", coding):
+                raise Refused("Content-Encoding %r, not %r" % (coding, self.compression))
             if coding == "gzip":
                 request.plain = gunzip_one(body)
             elif coding == "zstd":
@@ -343,14 +355,21 @@ class OtlpServer:
                 request.plain = body
             else:
                 raise Refused("Content-Encoding %r" % coding)
-            request.records, request.minimal = decode_request(self.schema, request.plain)
-        except Refused as e:
+            if kind == JSON:
+                # A quote inside of a string has a backslash before it: these are members.
+                if re.search(rb'"(scopeLogs|logRecords)":\[\]', request.plain):
+                    raise Refused("scopeLogs or logRecords without any")
+                request.records = decode_json(request.plain.decode("utf-8"))
+            else:
+                request.records, request.minimal = decode_request(self.schema, request.plain)
+        except (Refused, UnicodeDecodeError) as e:
             return 400, str(e)
         if self.project:
             request.records = [self.project(r) for r in request.records]
         request.plain_size = len(request.plain)
+        request.wire = body
         if not self.keep_bodies:
-            request.plain = None
+            request.wire = request.plain = None
         return 200, None
 
     def _finish(self, request, answer, records):
@@ -390,27 +409,40 @@ class OtlpServer:
         return not answer.close and request.headers.get("connection", "").lower() != "close"
 
     def _encode(self, answer, request):
+        is_json = request.headers.get("content-type") == JSON
         body = answer.body
         if body is None:
-            if answer.partial:
-                response = self.schema.ExportLogsServiceResponse()
-                response.partial_success.rejected_log_records = answer.partial[0]
-                response.partial_success.error_message = answer.partial[1]
-                body = response.SerializeToString()
-            elif 200 <= answer.status < 300:
-                body = b""
-            else:
-                status = self.schema.Status(code=3, message=request.refused or "scripted")
-                body = status.SerializeToString()
+            body = self._json_body(answer, request) if is_json else self._body(answer, request)
         if answer.cut == "half" and not body:
             body = b"\x0a\x00"           # an empty partial_success
-        headers = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(body))}
+        headers = {"Content-Type": JSON if is_json else PROTOBUF, "Content-Length": str(len(body))}
         if answer.close:
             headers["Connection"] = "close"
         headers.update(answer.headers)
         lines = ["HTTP/1.1 %d Scripted" % answer.status]
         lines += ["%s: %s" % item for item in headers.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+    def _body(self, answer, request):
+        if answer.partial:
+            response = self.schema.ExportLogsServiceResponse()
+            response.partial_success.rejected_log_records = answer.partial[0]
+            response.partial_success.error_message = answer.partial[1]
+            return response.SerializeToString()
+        if 200 <= answer.status < 300:
+            return b""
+        status = self.schema.Status(code=3, message=request.refused or "scripted")
+        return status.SerializeToString()
+
+    def _json_body(self, answer, request):
+        if answer.partial:
+            body = {"partialSuccess": {"rejectedLogRecords": str(answer.partial[0]),
+                                       "errorMessage": answer.partial[1]}}
+        elif 200 <= answer.status < 300:
+            body = {}
+        else:
+            body = {"code": 3, "message": request.refused or "scripted"}
+        return json.dumps(body).encode()
 
 
 def _shut(sock):

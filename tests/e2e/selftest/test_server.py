@@ -1,6 +1,7 @@
 """The OTLP server refuses what strict servers refuse, and answers as scripted."""
 import gzip
 import http.client
+import json
 import socket
 import zlib
 
@@ -9,8 +10,12 @@ import otlp_decode
 from harness import cases, equal
 from otlp_server import Answer
 
+AGENT = "OTel-OTLP-Exporter-Selftest/1"
 HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip",
-           "User-Agent": "selftest/1", "Authorization": "Bearer auth_k", "Dash0-Dataset": "d"}
+           "User-Agent": AGENT, "Authorization": "Bearer auth_k", "Dash0-Dataset": "d"}
+JSON_HEADERS = dict(HEADERS, **{"Content-Type": "application/json"})
+JSON = (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":'
+        b'{"stringValue":"boom"}}]}]}]}')
 
 
 def request(schema, edit=None):
@@ -120,11 +125,23 @@ BAD = {
     "identity": (lambda c: request(c.schema), {"Content-Encoding": "identity"}, 400,
                  "Content-Encoding"),
     "no_content_type": (gz, {"Content-Type": None}, 415, "Content-Type None"),
-    "json_type": (gz, {"Content-Type": "application/json"}, 415, "Content-Type"),
+    "json_type": (gz, {"Content-Type": "application/json"}, 400, ""),
+    "protobuf_type": (lambda c: gzip.compress(JSON), {}, 400, "protobuf"),
+    "type_parameter": (gz, {"Content-Type": "application/x-protobuf; charset=utf-8"}, 415,
+                       "Content-Type"),
+    "type_case": (gz, {"Content-Type": "application/X-Protobuf"}, 415, "Content-Type"),
+    "coding_case": (gz, {"Content-Encoding": "GZIP"}, 400, "Content-Encoding"),
+    "json_empty": (lambda c: gzip.compress(b'{"resourceLogs":[]}'),
+                   {"Content-Type": "application/json"}, 400, "empty request"),
+    "json_empty_scope": (lambda c: gzip.compress(JSON.replace(b"]}]}]}", b']},{"logRecords":[]}]}]}')),
+                         {"Content-Type": "application/json"}, 400, "without any"),
+    "json_utf8": (lambda c: gzip.compress(JSON.replace(b"boom", b"b\xff")),
+                  {"Content-Type": "application/json"}, 400, "utf-8"),
     "no_authorization": (gz, {"Authorization": None}, 401, "Authorization"),
     "wrong_authorization": (gz, {"Authorization": "Bearer auth_x"}, 401, "Authorization"),
     "wrong_dataset": (gz, {"Dash0-Dataset": "e"}, 403, "Dash0-Dataset"),
     "no_user_agent": (gz, {"User-Agent": None}, 400, "User-Agent"),
+    "other_user_agent": (gz, {"User-Agent": "curl/7.88.1"}, 400, "User-Agent"),
     "expect": (gz, {"Expect": "100-continue"}, 417, "Expect"),
 }
 
@@ -185,6 +202,25 @@ def test_script(ctx):
     assert (status, headers["Connection"]) == (201, "close")
     assert post(server, gz(ctx))[0] == 200
     assert len(server.snapshot()) == 3 and server.script_left() == 0
+
+
+def test_json(ctx):
+    """JSON is answered in JSON; and a server may insist on one form."""
+    server = ctx.otlp(api_key="auth_k", dataset="d", encoding="application/json",
+                      compression="gzip")
+    server.script([Answer(), Answer(503), Answer(partial=(3, "too old"))])
+    body = gzip.compress(JSON)
+    status, answer, headers = post(server, body, JSON_HEADERS)
+    assert (status, answer, headers["Content-Type"]) == (200, b"{}", "application/json")
+    assert json.loads(post(server, body, JSON_HEADERS)[1])["message"] == "scripted"
+    assert json.loads(post(server, body, JSON_HEADERS)[1]) == {
+        "partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "too old"}}
+    assert [r["body"] for r in server.records] == ["boom"] * 2 and not server.violations
+    ctx.expect_violations = True
+    assert post(server, gz(ctx))[0] == 415
+    plain = {k: v for k, v in JSON_HEADERS.items() if k != "Content-Encoding"}
+    assert post(server, JSON, plain)[0] == 400
+    assert len(server.violations) == 2
 
 
 @cases("reset", "close", "half", "unread")
