@@ -162,6 +162,15 @@ static size_t escape_json(unsigned char c, char out[8])
     }
 }
 
+/* The control character at p, a sequence of n bytes (U+0080 to U+009F, C1, has two); 0: none. NUL
+ * ends a message, so it is not among them. */
+static unsigned char control_character(const unsigned char *p, size_t n)
+{
+    if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+        return p[1];
+    return *p < 0x20 || *p == 0x7f ? *p : 0;
+}
+
 /*
  * Adds a message so that it stays on one line and cannot forge another or drive a terminal: a
  * message may quote what a peer sent. Bytes that are not UTF-8 become U+FFFD.
@@ -174,16 +183,19 @@ static void line_add_escaped(struct line *line, const char *text, bool json)
 
     while (left > 0 && fits) {
         size_t n = utf8_length(p, left);
+        unsigned char c = control_character(p, n);
         char escaped[8];
 
+        if (json && (*p == '"' || *p == '\\'))
+            c = *p;
         if (n == 0) {
             fits = line_add_whole(line, "\xef\xbf\xbd", 3);
             n = 1;
-        } else if (*p < 0x20 || *p == 0x7f || (json && (*p == '"' || *p == '\\'))) {
+        } else if (c != 0) {
             fits = line_add_whole(line, escaped,
-                                  json || *p == '\n' || *p == '\t'
-                                      ? escape_json(*p, escaped)
-                                      : (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", *p));
+                                  json || c == '\n' || c == '\t'
+                                      ? escape_json(c, escaped)
+                                      : (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", c));
         } else {
             fits = line_add_whole(line, (const char *)p, n);
         }
