@@ -101,11 +101,14 @@ static int inflate_member(struct inflate *inflate, struct slice *payload, struct
 
 static int inflate_gzip(struct inflate *inflate, struct slice payload, struct err *err)
 {
+    const uint8_t *start = payload.p;
     int r = 0;
 
     while (r == 0 && payload.n > 0) {
         if (inflate_sniff(payload) != CHUNK_GZIP)
-            return err_set(err, EBADMSG, "something else than gzip follows a gzip member");
+            return err_set(err, EBADMSG,
+                           payload.p == start ? "its data is no gzip, whatever `compressed` says"
+                                              : "something else than gzip follows a gzip member");
         r = inflate_member(inflate, &payload, err);
     }
     if (r == 0 && inflate->plain.n > inflate->max_bytes)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LANE_BATCH_MAX_BYTES (1ull << 30)
@@ -312,20 +313,29 @@ static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const
 }
 
 /*
- * The chunk ended inside an entry; what stands before it is in the batch. At least one record is
- * lost to the outputs, and acknowledged: it is counted, and the chunk's bytes are kept as well.
+ * Entries that are no events, or a chunk that ends inside one: the good ones are in the batch. The
+ * others are lost to the outputs, and acknowledged: they are counted, and the chunk's bytes kept.
  */
-static void keep_cut(struct lane *lane, const struct chunk *chunk)
+static void keep_damaged(struct lane *lane, const struct chunk *chunk,
+                         const struct convert_result *result)
 {
-    const char *reason = "it ends inside an entry; what stands before that is delivered";
+    uint64_t bad = result->dropped_invalid + result->truncated;
+    char reason[128];
 
-    lane->totals.records_decoded++;
-    lane->totals.records_invalid++;
-    status_add(lane->config.status, METRIC_RECORDS_INVALID, 1);
-    if (quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) < 0)
-        reason = "it ends inside an entry, and there is no memory to keep it";
-    log_warn("chunk of %zu bytes: %s (tag %.*s)", chunk->payload.n, reason,
-             (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p);
+    lane->totals.records_invalid += bad;
+    status_add(lane->config.status, METRIC_RECORDS_INVALID, bad);
+    if (result->dropped_invalid == 0)
+        snprintf(reason, sizeof(reason),
+                 "it ends inside an entry; what stands before that is delivered");
+    else
+        snprintf(reason, sizeof(reason),
+                 "%" PRIu64 " of its entries are no time and record%s; the others are delivered",
+                 result->dropped_invalid, result->truncated > 0 ? ", and it ends inside one" : "");
+    log_warn("chunk of %zu bytes: %s (tag %.*s)%s", chunk->payload.n, reason,
+             (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p,
+             quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) < 0
+                 ? "; there is no memory to keep it"
+                 : "; it is kept in quarantine");
 }
 
 /* Converts into the batch, or puts the chunk in quarantine. -ENOMEM: it did not fit any more. */
@@ -347,11 +357,9 @@ static int store_chunk(struct lane *lane, const struct chunk *chunk, enum ring_v
         return put_in_quarantine(lane, chunk, err.text);
     }
     *ret_verdict = RING_DURABLE;
-    lane->totals.records_decoded += result.records + result.dropped_invalid;
-    lane->totals.records_invalid += result.dropped_invalid;
-    status_add(lane->config.status, METRIC_RECORDS_INVALID, result.dropped_invalid);
-    if (result.truncated > 0)
-        keep_cut(lane, chunk);
+    lane->totals.records_decoded += result.records + result.dropped_invalid + result.truncated;
+    if (result.dropped_invalid + result.truncated > 0)
+        keep_damaged(lane, chunk, &result);
     if (result.foreign > 0) {
         lane->totals.chunks_other++;
         status_add(lane->config.status, METRIC_CHUNKS_OTHER_SIGNAL, 1);
