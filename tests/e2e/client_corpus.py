@@ -19,7 +19,7 @@ import struct
 
 from otlp_decode import same
 
-SERVICE = "emp-job-queue"
+RESOURCE = {"service.name": "emp-job-queue", "deployment.environment": "production"}
 
 
 class Date(int):
@@ -28,11 +28,11 @@ class Date(int):
 
 class Record:
     """fields: name -> value. body, severity, time, trace_id, span_id: the OTLP fields. moved: the
-    names that are no attributes. added: attributes that the record does not name so. host:
-    host.name of its resource. Where nothing is moved, the body is the record as a map."""
+    names that are no attributes. added: attributes that the record does not name so. resource: what
+    its resource says beside the usual. Where nothing is moved, the body is the record as a map."""
 
     def __init__(self, fields, moved="", added=None, body=None, severity=(0, ""), time=None,
-                 trace_id="", span_id="", host=None):
+                 trace_id="", span_id="", flags=0, resource=None):
         self.fields = fields
         self.moved = moved.split()
         self.added = added or {}
@@ -41,7 +41,8 @@ class Record:
         self.time = time
         self.trace_id = trace_id
         self.span_id = span_id
-        self.host = host
+        self.flags = flags
+        self.resource = dict(RESOURCE, **(resource or {}))
 
 
 def _said(text, **fields):
@@ -128,7 +129,8 @@ def _records():
                   "machine_id": "comfyui-prod-1", "worker_id": "comfyui-prod-1-worker-0",
                   "source": "worker.comfyui", "component": "job-executor"},
                  "timestamp level message", body="Job processing started", severity=(9, "INFO"),
-                 time=RFC_NS, trace_id="00000000000000000000abc123def456", host="comfyui-prod-1")
+                 time=RFC_NS, trace_id="00000000000000000000abc123def456",
+                 resource={"host.name": "comfyui-prod-1"})
     yield Record({"message": "traced", "trace_id": "0af7651916cd43dd8448eb211c80319c",
                   "span_id": "b7ad6b7169203331"}, "message", body="traced",
                  trace_id="0af7651916cd43dd8448eb211c80319c", span_id="b7ad6b7169203331")
@@ -138,6 +140,34 @@ def _records():
                                          "user": {"id": "u-1", "ratio": 0.5}})}, "message",
                  body="from inside", severity=(13, "WARN"),
                  added={"n": 7, "user": {"id": "u-1", "ratio": 0.5}})
+    # Docker's fluentd driver, which is the Go logger; Bunyan; Python's JSON loggers; W3C; logfmt.
+    yield Record({"container_id": "ab" * 32, "container_name": "/web-1", "source": "stdout",
+                  "log": "GET / 200"}, "container_id container_name source log", body="GET / 200",
+                 added={"log.iostream": "stdout"},
+                 resource={"container.id": "ab" * 32, "container.name": "web-1"})
+    yield Record({"container_id": "cd" * 32, "container_name": "/web-2", "source": "stderr",
+                  "log": '{"level":"warn","msg":"inner","n":1}', "partial_message": "true",
+                  "partial_id": "c" * 64, "partial_ordinal": "1", "partial_last": "false"},
+                 "container_id container_name source log", body="inner", severity=(13, "WARN"),
+                 added={"log.iostream": "stderr", "n": 1},
+                 resource={"container.id": "cd" * 32, "container.name": "web-2"})
+    yield Record({"name": "app", "hostname": "h1", "pid": 1, "level": 50, "msg": "of Bunyan",
+                  "time": RFC, "v": 0, "err": {"type": "TypeError", "message": "no",
+                                               "stack": "TypeError: no\n  at x"}},
+                 "hostname pid msg time err", body="of Bunyan", severity=(17, "ERROR"),
+                 time=RFC_NS, resource={"host.name": "h1"}, added={
+                     "process.pid": 1, "exception.type": "TypeError", "exception.message": "no",
+                     "exception.stacktrace": "TypeError: no\n  at x"})
+    yield Record({"asctime": "2024-01-02 03:04:05,678", "levelname": "WARNING", "name": "mod",
+                  "message": "of Python", "exc_info": "Traceback ...", "otelTraceID": "0",
+                  "otelSpanID": "0"}, "levelname message exc_info", body="of Python",
+                 severity=(13, "WARNING"), added={"exception.stacktrace": "Traceback ..."})
+    yield Record({"message": "of W3C", "request_id": "0af7651916cd43dd8448eb211c80319c",
+                  "traceparent": "00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-01"},
+                 "message", body="of W3C", trace_id="0af7651916cd43dd8448eb211c80319d",
+                 span_id="b7ad6b7169203331", flags=1)
+    yield Record({"message": 'level=warn msg="from logfmt" n=7'}, "message",
+                 body="from logfmt", severity=(13, "WARN"), added={"n": "7"})
     yield _said("JSON in an attribute stays text", payload='{"a": [1, 2, {"b": null}]}')
     yield _said('{"cut off": [1, 2')
     yield Record({"message": STACK, "level": "error"}, "message level", body=STACK,
@@ -315,8 +345,8 @@ def expected(run, number, profile):
     body = profile.value(record.body) if record.moved else dict(attributes)
     return {"attributes": attributes, "body": body,
             "severity": record.severity[0], "text": record.severity[1],
-            "trace_id": record.trace_id, "span_id": record.span_id, "flags": 0, "dropped": 0,
-            "event_name": ""}
+            "trace_id": record.trace_id, "span_id": record.span_id, "flags": record.flags,
+            "dropped": 0, "event_name": "", "resource": record.resource}
 
 
 def check(got, run, number, profile, time):
@@ -330,6 +360,3 @@ def check(got, run, number, profile, time):
     assert low <= got["time"] <= high, "%s: time %d, not in %d to %d" % (
         name, got["time"], low, high)
     assert got["observed"] > 1700000000 * 10**9, "%s: observed %d" % (name, got["observed"])
-    resource = got["resource"]
-    assert resource["service.name"] == SERVICE, "%s: %s" % (name, resource)
-    assert resource.get("host.name") == record.host, "%s: %s" % (name, resource)

@@ -169,7 +169,10 @@ USER = {"username": "alice", "password": "wörd"}
 KEYED = {"FLUENTD_SHARED_KEY": KEY}
 USERS = dict(KEYED, SLUICE_FORWARD_USERS=json.dumps(
     [{"name": "bob", "password": "b"}, {"name": USER["username"], "password": USER["password"]}]))
-LOCKS = {"no key": ({}, None), "key": (KEYED, security()), "user": (USERS, security(**USER))}
+CLIENTS = dict(KEYED, SLUICE_FORWARD_CLIENTS=json.dumps(
+    [{"host": "127.0.0.1", "shared_key": "its own"}, {"network": "10.0.0.0/8"}]))
+LOCKS = {"no key": ({}, None), "key": (KEYED, security()), "user": (USERS, security(**USER)),
+         "own key": (CLIENTS, security(key="its own"))}
 
 
 @limit(120)
@@ -236,6 +239,7 @@ def test_go(ctx):
     runs = [go_run("go-%s-%s-%s" % (how, "ack" if ack else "plain", "sub" if sub else "s"), ack,
                    sub, **{"async": how == "async"})
             for how in ("sync", "async") for ack in (False, True) for sub in (False, True)]
+    runs.append(go_run("go-reconnecting", **{"async": True, "reconnect": 1}))
     runs.append(go_run("go-marshaler", sub_second=True, kind="marshaler"))
     path, numbers = place.corpus("go", corpus.Go())
     got = clients.run(ctx, "go", "corpus", place.settings(runs, path))
@@ -393,6 +397,26 @@ def test_python_server_away(ctx, case):
     place.sluice.wait_file_records(5)
     equal(counts(place.server_records()), {"py": dict.fromkeys(range(5), 1)}, "records")
     equal(counts(place.file_records()), {"py": dict.fromkeys(range(5), 1)}, "records")
+
+
+@limit(60)
+def test_large_messages(ctx):
+    """A record of 12 MB arrives whole; one above forward.max_chunk is refused by name, and what the
+    client sends after it is taken."""
+    from fluent import sender
+    place = Place(ctx)
+    dropped = []
+    logger = sender.FluentSender("py", host="127.0.0.1", port=place.sluice.port, timeout=20,
+                                 buffer_overflow_handler=dropped.append)
+    text = "twelve megabytes, ü " * 600000
+    assert logger.emit_with_time("a", TIME_S, {"message": text})
+    logger.emit_with_time("a", TIME_S, {"message": "x" * (17 << 20)})
+    place.sluice.wait_log("forward.max_chunk")
+    wait_until(lambda: logger.emit_with_time("a", TIME_S, {"message": "after it"}), 20,
+               "the logger gave the large record up")
+    logger.close()
+    place.others = 2
+    assert [r["body"] for r in place.check()] == [text, "after it"]
 
 
 # ---- restarts -------------------------------------------------------------------------------

@@ -6,7 +6,8 @@
 //	                     JSON: {"acked": n}, and at the end {"done": {id: {"sent": n}}}
 //
 // FILE, JSON: host, port, corpus (the file's path), runs: id (the tag's prefix), async, ack,
-// sub_second, json, kind ("map", "struct" or "marshaler"), labels, take, retries.
+// sub_second, json, kind ("map", "struct" or "marshaler"), labels, take, retries, reconnect (ms; a
+// new connection after so long).
 package main
 
 import (
@@ -36,6 +37,7 @@ type run struct {
 	Labels    []string `json:"labels"`
 	Take      int      `json:"take"`
 	Retries   int      `json:"retries"`
+	Reconnect int      `json:"reconnect"`
 }
 
 type settings struct {
@@ -187,7 +189,7 @@ func (r *run) open(s *settings, results func([]byte, error)) (*fluent.Fluent, er
 		FluentHost: s.Host, FluentPort: s.Port, TagPrefix: r.ID, Timeout: 10 * time.Second,
 		Async: r.Async, AsyncResultCallback: results, RequestAck: r.Ack,
 		SubSecondPrecision: r.SubSecond, MarshalAsJSON: r.JSON, MaxRetry: r.Retries, RetryWait: 50,
-		MaxRetryWait: 200,
+		MaxRetryWait: 200, AsyncReconnectInterval: r.Reconnect,
 	})
 }
 
