@@ -84,6 +84,11 @@ EXTRA_DIST += \
 	tests/unit/processor/golden/text_plain.txt \
 	tests/unit/processor/golden/text_syslog.txt
 
+check_PROGRAMS += tests/unit/processor/test_otlp_value
+tests_unit_processor_test_otlp_value_SOURCES = \
+	tests/unit/processor/test_otlp_value.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_otlp_value_LDADD = $(UNIT_PROCESSOR_LIBS)
+
 # With the simulation's disk, clock and sync thread.
 check_PROGRAMS += tests/unit/processor/test_lane
 tests_unit_processor_test_lane_SOURCES = \

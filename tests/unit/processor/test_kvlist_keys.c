@@ -269,6 +269,47 @@ static void hostile_maps(void **state)
     }
 }
 
+/* The same rule in the simplest words: the first free "key#n", n from 2 on per key. */
+static void model(char (*key)[32], uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        char base[32];
+        bool taken = true;
+
+        memcpy(base, key[i], sizeof(base));
+        for (unsigned n = 1; taken; n++) {
+            if (n > 1)
+                snprintf(key[i], sizeof(key[i]), "%.20s#%u", base, n);
+            taken = false;
+            for (uint32_t k = 0; k < i; k++)
+                taken = taken || strcmp(key[k], key[i]) == 0;
+        }
+    }
+}
+
+static void random_maps(void **state)
+{
+    static const char *const words[] = {"a",   "a#2", "a#3", "a#2#2", "b",  "b#2",
+                                        "c#4", "c",   "d",   "dd",    "d#", "d#2"};
+    static char key[60][32];
+    static const char *in[60], *out[60];
+
+    (void)state;
+    srand(5);
+    for (int round = 0; round < 300; round++) {
+        uint32_t n = 2 + (uint32_t)rand() % 58;
+        uint32_t variety = 1 + (uint32_t)rand() % 12;
+
+        for (uint32_t i = 0; i < n; i++) {
+            in[i] = words[(uint32_t)rand() % variety];
+            snprintf(key[i], sizeof(key[i]), "%s", in[i]);
+            out[i] = key[i];
+        }
+        model(key, n);
+        check(in, out, n);
+    }
+}
+
 /* At the output's limit it gives up, and says so. */
 static void no_room(void **state)
 {
@@ -294,7 +335,7 @@ int main(void)
         cmocka_unit_test(small_maps),   cmocka_unit_test(long_keys),
         cmocka_unit_test(larger_maps),  cmocka_unit_test(odd_keys),
         cmocka_unit_test(maps_in_maps), cmocka_unit_test(hostile_maps),
-        cmocka_unit_test(no_room),
+        cmocka_unit_test(random_maps),  cmocka_unit_test(no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
