@@ -126,6 +126,7 @@ void receiver_reload(struct role_context *context, void *state)
     struct receiver *receiver = state;
     struct access *access = NULL;
     struct err err = {0};
+    char text[128];
 
     (void)context;
     if (open_access(receiver, &access, &err) < 0) {
@@ -135,6 +136,7 @@ void receiver_reload(struct role_context *context, void *state)
     clients_set_access(receiver->clients, access);
     access_free(&receiver->access);
     receiver->access = access;
+    log_info("reload: who may send: %s", access_describe(access, text, sizeof(text)));
 }
 
 /* ---- turns ---- */

@@ -310,6 +310,17 @@ bool access_asks_user(const struct access *access)
     return access->user_count > 0;
 }
 
+const char *access_describe(const struct access *access, char *text, size_t size)
+{
+    if (access_is_open(access))
+        snprintf(text, size, "everybody, without a handshake");
+    else
+        snprintf(text, size, "%s forward.shared_key, %zu clients in forward.clients%s, %zu users",
+                 access->shared_key.n > 0 ? "with" : "without", access->client_count,
+                 access->allows_unknown ? "" : " and no others", access->user_count);
+    return text;
+}
+
 bool access_admit(const struct access *access, const struct network *address,
                   struct access_grant *ret_grant)
 {

@@ -39,6 +39,8 @@ void access_free(struct access **access);
 /* Everybody may send, without a handshake. */
 bool access_is_open(const struct access *access);
 bool access_asks_user(const struct access *access);
+/* For a log line: how many there are of what, no names. Cut to size; returns `text`. */
+const char *access_describe(const struct access *access, char *text, size_t size);
 
 /* False: from this address nobody may send. Linear in the clients. */
 bool access_admit(const struct access *access, const struct network *address,

@@ -75,12 +75,16 @@ class Closed(Exception):
 
 
 class Connection:
-    """A blocking connection, every wait bounded by `timeout`."""
+    """A blocking connection, every wait bounded by `timeout`. `source`: the address it comes from;
+    `user`: (name, password), for servers that ask for one."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20, key=None, hostname="client.example"):
+    def __init__(self, port, host="127.0.0.1", timeout=20, key=None, hostname="client.example",
+                 source=None, user=None):
         self.timeout = timeout
         self.hostname = hostname
-        self.sock = socket.create_connection((host, port), timeout=timeout)
+        self.user = user
+        self.sock = socket.create_connection((host, port), timeout=timeout,
+                                             source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""             # bytes not yet taken by receive()
         self.segments = []              # what each recv() gave
@@ -188,13 +192,14 @@ class Connection:
         nonce = helo["nonce"]
         assert isinstance(nonce, bytes), "the nonce must be bin (Node decodes str as UTF-8)"
         digest = hashlib.sha512(salt + self.hostname.encode() + nonce + key.encode()).hexdigest()
-        auth, password = helo.get("auth", b""), ""
+        auth, (user, password) = helo.get("auth", b""), self.user or ("", "")
+        proof = ""
         if auth:
-            password = hashlib.sha512(auth).hexdigest()
+            proof = hashlib.sha512(auth + user.encode() + password.encode()).hexdigest()
         # salt as raw str: Fluent Bit sends 16 raw bytes as msgpack str.
         raw_salt = bytes([0xd9, len(salt)]) + salt
         return b"\x96" + pack("PING") + pack(self.hostname) + raw_salt + pack(digest) + \
-            pack("") + pack(password)
+            pack(user) + pack(proof)
 
     def pong(self, helo, key, salt=b"00112233445566778899aabbccddeeff"):
         pong = self.receive()
@@ -376,7 +381,7 @@ class LoadClient(threading.Thread):
             try:
                 connection = Connection.__new__(Connection)
                 connection.sock, connection.timeout, connection.hostname = sock, 10, self.client
-                connection.received, connection.segments = b"", []
+                connection.received, connection.segments, connection.user = b"", [], None
                 connection.handshake(self.key)
             except (Closed, TimeoutError):
                 self.broken += 1

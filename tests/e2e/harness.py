@@ -163,7 +163,8 @@ def gone(pid):
 
 
 def libconfig(options):
-    """{"forward.port": 1} as the text of a configuration file."""
+    """{"forward.port": 1} as the text of a configuration file; a list of dicts becomes one of
+    groups."""
     tree = {}
     for path, value in options.items():
         node = tree
@@ -172,6 +173,16 @@ def libconfig(options):
             node = node.setdefault(group, {})
         node[leaf] = value
     lines = []
+
+    def quoted(value):
+        return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"')
+
+    def in_list(value):
+        if isinstance(value, dict):
+            return "{ %s }" % " ".join("%s = %s;" % (k, in_list(v)) for k, v in value.items())
+        if isinstance(value, (list, tuple)):
+            return "( %s )" % ", ".join(in_list(v) for v in value)
+        return quoted(value)
 
     def write(node, indent):
         for key, value in node.items():
@@ -183,9 +194,10 @@ def libconfig(options):
                 lines.append("%s%s = %s;" % (indent, key, str(value).lower()))
             elif isinstance(value, int):
                 lines.append("%s%s = %d%s;" % (indent, key, value, "L" * (value >= 1 << 31)))
+            elif isinstance(value, (list, tuple)):
+                lines.append("%s%s = %s;" % (indent, key, in_list(value)))
             else:
-                text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-                lines.append('%s%s = "%s";' % (indent, key, text))
+                lines.append("%s%s = %s;" % (indent, key, quoted(value)))
 
     write(tree, "")
     return "\n".join(lines) + "\n"

@@ -344,6 +344,7 @@ static void test_production_takes_keys_of_clients(void **state)
 {
     struct loading *l = *state;
     struct access *access;
+    char text[128];
 
     l->environment[0] = "NODE_ENV=production";
     l->environment[1] = "DASH0_API_KEY=k";
@@ -353,6 +354,9 @@ static void test_production_takes_keys_of_clients(void **state)
     access = loaded(l);
     loading_assert_silent(l);
     assert_false(access_is_open(access));
+    assert_string_equal(access_describe(access, text, sizeof(text)),
+                        "without forward.shared_key, 1 clients in forward.clients and no others, "
+                        "0 users");
     ASSERT_KEY(access, "10.1.2.3", "k");
     ASSERT_KEY(access, "10.1.2.4", "-");
     ASSERT_KEY(access, "::1", "-");
