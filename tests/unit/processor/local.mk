@@ -13,6 +13,13 @@ tests_unit_processor_test_fields_SOURCES = \
 	tests/unit/processor/test_fields.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_fields_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_allocations
+tests_unit_processor_test_allocations_SOURCES = \
+	tests/unit/processor/test_allocations.c $(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_allocations_LDFLAGS = \
+	$(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+tests_unit_processor_test_allocations_LDADD = $(UNIT_PROCESSOR_LIBS)
+
 check_PROGRAMS += tests/unit/processor/test_record
 tests_unit_processor_test_record_SOURCES = \
 	tests/unit/processor/test_record.c $(UNIT_PROCESSOR_SOURCES)
