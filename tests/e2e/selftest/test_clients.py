@@ -59,7 +59,7 @@ def test_handshake(ctx):
 def test_handshake_vector(ctx):
     """The digests of the protocol reference."""
     c = Connection.__new__(Connection)
-    c.hostname = "cli"
+    c.hostname, c.user = "cli", None
     ping = c.ping({"nonce": bytes(range(16))}, "sekret")
     assert b"b648b0b98d6e292ab529a16d5244c29c0a1b1b4766cccdc6f6c522a637cf7ab5bfd3d3bd6148c0b21" \
         b"cea864a500814c6268834e1d74e58d5c8f0b09d205c2e6d" in ping
