@@ -1,3 +1,5 @@
+#include "processor/record.h"
+
 #include "processor/record_internal.h"
 
 /* A record is mostly between 128 and 16,383 bytes. */
