@@ -105,6 +105,17 @@ static int set_aside(struct request *request, const struct request_env *env, con
 
 /* ---- bodies ---- */
 
+/* The body that was made for the last try is the run's, and the limit has not come down since. */
+static bool is_made(const struct request *request, uint64_t max_bytes)
+{
+    const struct split *split = &request->split;
+
+    return request->made.n > 0 && request->made_first == split->first &&
+           request->made_end == split->end &&
+           (request->plain_bytes <= max_bytes ||
+            parcel_records(&request->parcel, split->first, split->end) == 1);
+}
+
 /* Makes the run's body anew, unless that is done. Returns as recode_body. */
 static int remake(struct request *request, const struct request_env *env, uint64_t max_bytes,
                   struct err *err)
@@ -113,8 +124,7 @@ static int remake(struct request *request, const struct request_env *env, uint64
     struct recode_run run = {split->first, split->end, max_bytes, 0};
     int r;
 
-    if (request->made.n > 0 && request->made_first == split->first &&
-        request->made_end == split->end)
+    if (is_made(request, max_bytes))
         return 0;
     r = recode_body(env->recode, &request->parcel, &run, &request->made, err);
     request->plain_bytes = run.plain_bytes;
