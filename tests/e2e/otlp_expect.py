@@ -15,6 +15,7 @@ Where the promises leave it open, every reading of them is taken:
 """
 import collections
 import datetime
+import itertools
 import json
 import re
 import struct
@@ -233,6 +234,7 @@ class Content:
 
     def has_text(self, text):
         return text in self.strings or (text == "" and self.record["body"] is None) or \
+            (text != "" and text.lower() == self.record["text"].lower()) or \
             text.encode("utf-8", "surrogatepass") in self.bytes or self.is_time(text)
 
     def is_time(self, value):
@@ -305,6 +307,9 @@ def same_leaf(value, leaf):
         return value == leaf or value == leaf.encode("utf-8", "surrogatepass")
     if isinstance(leaf, (dict, list)):
         return type(value) is type(leaf) and not value
+    if type(leaf) is int and leaf == 0 and scalar(value) == scalar(-0.0):
+        return True                     # -0 in JSON: the list of events was made by a reader that
+                                        # takes it for an integer
     return scalar(value) == scalar(leaf)
 
 
@@ -338,6 +343,7 @@ def text_found(text, content):
     if isinstance(value, dict):
         return all(text_found(v, content) if isinstance(v, str) else in_json(v, content)
                    for _, v in leaves(value))
+    text = re.sub(r"\A([IWEF])(\d{4} \d\d:)", r"\1 \2", text)   # klog's level and date are one word
     plain = TIME_IN_TEXT.sub(lambda m: time_words(m.group(), content), text)
     plain = re.sub(r"\A\s*<\d{1,3}>\d?", " ", plain)            # a syslog priority
     plain = re.sub(r'([\w.@]+)"?[=:]', lambda m: " " if m.group(1) in MOVED else m.group(), plain)
@@ -499,7 +505,8 @@ def check_group(start, record, complain):
 
 
 def tag_of(record):
-    return record["scope"]["attributes"].get("fluent.tag")
+    """An empty tag may be left out."""
+    return record["scope"]["attributes"].get("fluent.tag", "")
 
 
 def tag_text(tag):
@@ -549,25 +556,54 @@ def logs(events):
     return out
 
 
+def times_of(event):
+    """The times that its record may have, the likeliest first."""
+    fields = event["record"]
+    out = [reading(fields[k])[0] for k in TIME if k in fields] if isinstance(fields, dict) else []
+    metadata = (event.get("metadata") or {}).get("otlp")
+    out.append(metadata.get("timestamp") if isinstance(metadata, dict) else None)
+    return [ns for ns in out + [event_ns(event)] if ns is not None]
+
+
+class Waiting:
+    """Records that no event has claimed yet. Entries of one chunk may come in another order, grouped
+    by resource: they are found by tag and time, else looked for among all of the tag."""
+
+    def __init__(self, records):
+        self.buckets = {}               # tag -> time -> records, in order
+        for record in records:
+            self.buckets.setdefault(tag_of(record), {}).setdefault(
+                record["time"], collections.deque()).append(record)
+
+    def candidates(self, event, most=300):
+        buckets = self.buckets.get(tag_text(event["tag"]), {})
+        likely = [ns for ns in times_of(event) if ns in buckets]
+        seen = 0
+        for ns in itertools.chain(likely, (ns for ns in buckets if ns not in likely)):
+            for index, record in enumerate(buckets[ns]):
+                yield buckets[ns], index, record
+                seen += 1
+                if seen >= most:
+                    return
+
+    def left(self):
+        return [(tag, record) for tag, buckets in self.buckets.items()
+                for bucket in buckets.values() for record in bucket]
+
+
 def compare(events, records, window, limit=5):
-    """Complaints about all records of one connection against all its logs. Entries of one chunk may
-    be grouped by resource, so the order counts only among records that are alike."""
+    """Complaints about all records of one connection against all its logs."""
     complaints = []
-    waiting = {}
-    for record in records:
-        waiting.setdefault(tag_of(record), collections.deque()).append(record)
+    waiting = Waiting(records)
     for number, event in enumerate(events):
-        candidates = waiting.get(tag_text(event["tag"]), ())
         best = None
-        for index, record in enumerate(candidates):
+        for bucket, index, record in waiting.candidates(event):
             said = check(event, record, window)
             if not said:
-                del candidates[index]
+                del bucket[index]
                 break
             if best is None or len(said) < len(best):
                 best = said
-            if index >= 200:
-                break
         else:
             if event.get("maybe"):
                 continue
@@ -576,8 +612,8 @@ def compare(events, records, window, limit=5):
                 else "; ".join(best[:4])))
         if len(complaints) >= limit:
             return complaints
-    for tag, left in waiting.items():
-        if left:
-            complaints.append("%d records under %r that nobody sent, as %.300r" % (
-                len(left), tag, left[0]))
+    left = waiting.left()
+    if left:
+        complaints.append("%d records that nobody sent, under %r, as %.300r" % (
+            len(left), sorted({tag for tag, _ in left})[:5], left[0][1]))
     return complaints
