@@ -82,7 +82,11 @@ static inline bool text_check_has(const struct buf *flat, struct slice run, size
 /* Not for JSON: that has numbers and words of its own form (test_json_mp). */
 static inline bool text_check_all_there(struct slice text, const struct buf *flat)
 {
-    if (text.n > 0 && text.p[text.n - 1] == '}')
+    size_t white = 0;
+
+    while (white < text.n && text.p[white] <= ' ')
+        white++;
+    if (white < text.n && text.p[white] == '{')
         return true;
     for (size_t i = 0, from = 0; i <= text.n; i++) {
         if (i < text.n && text_check_is_alnum(text.p[i]))
