@@ -58,9 +58,9 @@ def _nested(depth):
 
 
 STACK = """Traceback (most recent call last):
-  File "/srv/worker.py", line 33, in <module>
+  File "/srv/jobs.py", line 33, in <module>
     run(job)
-  File "/srv/worker.py", line 12, in run
+  File "/srv/jobs.py", line 12, in run
     raise ValueError("no such job: \\"42\\"")
 ValueError: no such job: "42\""""
 
