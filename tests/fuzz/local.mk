@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	packages.fuzz \
 	tests/fuzz/fuzz.h \
 	tests/fuzz/fuzz_convert.c \
+	tests/fuzz/fuzz_fields.c \
 	tests/fuzz/fuzz_forward_frame.c \
 	tests/fuzz/fuzz_handshake.c \
 	tests/fuzz/fuzz_json.c \
