@@ -268,8 +268,8 @@ void options_mark_snapshot(struct options *options)
 
 /*
  * The environment's secrets were overwritten after the start, so a reload takes them from the
- * options in force, where nothing of higher precedence sets them. Secrets from a NAME_FILE are
- * not: the file is there to be read again.
+ * options in force, where nothing of higher precedence sets them; an empty list too, which comes
+ * over the file's. Secrets from a NAME_FILE are not: the file is there to be read again.
  */
 static int keep_environment_secrets(struct options *options, const struct options *before)
 {
@@ -278,8 +278,7 @@ static int keep_environment_secrets(struct options *options, const struct option
         int r;
 
         if (!option_is_secret((enum option_id)i) || old->origin != OPTION_FROM_ENVIRONMENT ||
-            old->line != 0 || old->secret.n == 0 ||
-            options->values[i].origin >= OPTION_FROM_ENVIRONMENT)
+            old->line != 0 || options->values[i].origin >= OPTION_FROM_ENVIRONMENT)
             continue;
         if (old->place != NULL && strlen(old->place) > 5 &&
             strcmp(old->place + strlen(old->place) - 5, "_FILE") == 0)

@@ -196,6 +196,34 @@ static void test_one_list_in_two_ways_is_equal(void **state)
     options_free(&other.options);
 }
 
+/* What the environment said counts after it was wiped too, also where it said: none. */
+static void test_reload_keeps_wiped_lists(void **state)
+{
+    struct loading *l = *state;
+    char users[] = "SLUICE_FORWARD_USERS=[]";
+    char clients[] = "SLUICE_FORWARD_CLIENTS=[{\"host\":\"10.1.2.3\",\"shared_key\":\"j\"}]";
+    struct options *before;
+    struct access *access;
+
+    loading_write(l, "main.conf",
+                  "forward: { shared_key = \"k\"; users = ( { name = \"a\"; password = \"p\"; } ); "
+                  "};");
+    l->environment[1] = users;
+    l->environment[2] = clients;
+    assert_int_equal(loading_run(l), 0);
+    before = l->options;
+    l->before = before;
+    options_wipe_environment((char *const *)(uintptr_t)l->environment);
+    assert_string_equal(users, "SLUICE_FORWARD_USERS=");
+    assert_string_equal(clients, "SLUICE_FORWARD_CLIENTS=");
+    access = loaded(l);
+    assert_false(access_asks_user(access));
+    ASSERT_KEY(access, "10.1.2.3", "j");
+    ASSERT_KEY(access, "10.1.2.4", "k");
+    access_free(&access);
+    options_free(&before);
+}
+
 /* ---- mistakes ---- */
 
 /* The file is `forward: {`, the shared key, then `text`, so that its first line is line 3. */
@@ -461,6 +489,7 @@ int main(void)
         TEST(test_json_in_files_of_the_environment),
         TEST(test_json_in_the_file),
         TEST(test_one_list_in_two_ways_is_equal),
+        TEST(test_reload_keeps_wiped_lists),
         TEST(test_wrong_groups),
         TEST(test_wrong_places),
         TEST(test_wrong_users),
