@@ -5,12 +5,12 @@ sharing nothing with Sluice's converter.
     complaints = check(event, record, window)       [] if the record says what the event said
 
 `event` is one of streams.py (tag, time, record, metadata, and, of Fluent Bit's groups, `start`: the
-record of the marker that opened the group), `record` one of otlp_decode.py, `window` the earliest and
-latest time of receipt in ns.
+record of the marker that opened the group), `record` one of otlp_decode.py, `window` the earliest
+and latest time of receipt in ns.
 
 Where the promises leave it open, every reading of them is taken:
-  - a leaf may stand in the body, in an attribute at any depth, in the resource, in the scope or in a
-    field. Only a leaf whose key is no name that conventions move (MOVED) must stand at its own place.
+  - a leaf may stand in the body, in an attribute at any depth, in the resource, in the scope or
+    in a field. Only one whose key is no name that conventions move (MOVED) has its own place.
   - a text body may be kept, or taken apart: then all its words are somewhere in the record.
 """
 import collections
@@ -566,8 +566,8 @@ def times_of(event):
 
 
 class Waiting:
-    """Records that no event has claimed yet. Entries of one chunk may come in another order, grouped
-    by resource: they are found by tag and time, else looked for among all of the tag."""
+    """Records that no event has claimed yet. Entries of one chunk may come in another order,
+    grouped by resource: they are found by tag and time, else looked for among all of the tag."""
 
     def __init__(self, records):
         self.buckets = {}               # tag -> time -> records, in order

@@ -1,6 +1,6 @@
-"""Every stream that a real client sent (captures/), against the real program: exactly its acks, byte
-for byte, and exactly its events, each with all that it says (otlp_expect.py); in one write, in writes
-of one byte, and in random pieces."""
+"""Every stream that a real client sent (captures/), against the real program: exactly its acks,
+byte for byte, and exactly its events, each with all that it says (otlp_expect.py); in one write,
+in writes of one byte, and in random pieces."""
 import collections
 import hashlib
 import json
@@ -49,8 +49,8 @@ def pieces(stream, data, cut, rng):
 
 
 class Replay:
-    """A sluiced with the file output, and a client beside that marks where a stream ends: what is in
-    the file before the mark came from the streams before it."""
+    """A sluiced with the file output, and a client beside that marks where a stream ends: what is
+    in the file before the mark came from the streams before it."""
 
     def __init__(self, ctx, ping=None, **kw):
         self.sluice = ctx.sluice(**kw)
@@ -158,7 +158,8 @@ def test_streams(ctx, case):
     replay_all(replay, chosen, case)
     check_quiet(replay.sluice)
     replay.sluice.stop()
-    ctx.note("%d streams, %d bytes, seed %d" % (len(chosen), sum(len(s.data) for s in chosen), SEED))
+    ctx.note("%d streams, %d bytes, seed %d" % (
+        len(chosen), sum(len(s.data) for s in chosen), SEED))
 
 
 @limit(240)
@@ -290,7 +291,7 @@ def test_shared_ids(ctx):
 # ---- what is no log -----------------------------------------------------------------------------
 
 def test_other_signals(ctx):
-    """Metrics and traces: acknowledged where that is asked for, counted, nothing of them delivered."""
+    """Metrics and traces: acknowledged where that is asked for, counted, nothing delivered."""
     chosen = [s for s in streams.all() if s.row.get("signals")]
     assert len(chosen) >= 4, chosen
     replay = Replay(ctx)
