@@ -284,9 +284,9 @@ static int place_record(struct run *run, const struct record_out *out)
     if (changed < 0)
         return changed;
     if (changed > 0 || run->is_moved || run->is_mixed) {
-        const struct frame_head scope = scope_head(&converter->scope);
-        int r = frame_builder_move(run->builder, resource_head(converter->resource), &scope,
-                                   slice_of(room->p + room->n, bytes));
+        int r =
+            frame_builder_move(run->builder, resource_head(converter->resource),
+                               scope_head(&converter->scope), slice_of(room->p + room->n, bytes));
 
         if (r < 0)
             return r;
@@ -486,7 +486,6 @@ static int convert_message(struct run *run, struct slice payload, struct err *er
 static int choose_group(struct run *run)
 {
     struct converter *converter = run->converter;
-    struct frame_head scope;
     int r;
 
     r = resource_begin(converter->resource);
@@ -494,8 +493,8 @@ static int choose_group(struct run *run)
         r = scope_begin(&converter->scope, run->chunk->tag, run->chunk->peer);
     if (r < 0)
         return r;
-    scope = scope_head(&converter->scope);
-    r = frame_builder_group(run->builder, resource_head(converter->resource), &scope);
+    r = frame_builder_group(run->builder, resource_head(converter->resource),
+                            scope_head(&converter->scope));
     if (r == 0)
         run->records = frame_builder_records(run->builder);
     return r;
@@ -516,12 +515,11 @@ static int plain_payload(struct run *run, struct slice *ret, struct err *err)
     return inflate_payload(run->converter->inflate, compression, chunk->payload, ret, err);
 }
 
-static int json_failed(int r, const struct json_error *why, struct err *err)
+static int json_failed(int r, size_t offset, const struct json_error *why, struct err *err)
 {
     if (r == -ENOMEM)
         return err_errno(err, ENOMEM, "the chunk as MessagePack");
-    return err_set(err, EBADMSG, "line %u, column %u of its JSON: %s", why->line, why->column,
-                   why->reason);
+    return err_set(err, EBADMSG, "byte %zu behind the tag, in its JSON: %s", offset, why->reason);
 }
 
 /*
@@ -540,14 +538,14 @@ static int json_payload(struct run *run, struct slice *ret, struct err *err)
 
     buf->n = 0;
     w = mp_writer_of(buf);
-    r = json_mp_value(&text, 0, &w, &why);
+    r = json_mp_value(&text, JSON_LAX, &w, &why);
     if (r == 0 && run->chunk->carrier == CHUNK_MESSAGE) {
         while (text.n > 0 && (text.p[0] <= ' ' || text.p[0] == ','))
             text = slice_of(text.p + 1, text.n - 1);
-        r = json_mp_value(&text, 0, &w, &why);
+        r = json_mp_value(&text, JSON_LAX, &w, &why);
     }
     if (r < 0)
-        return json_failed(r, &why, err);
+        return json_failed(r, (size_t)(text.p - run->chunk->payload.p) + why.offset, &why, err);
     in = mp_of(buf_slice(buf));
     if (run->chunk->carrier == CHUNK_FORWARD)
         r = mp_next(&in, &v);

@@ -34,8 +34,8 @@ struct tally {
  */
 struct group {
     bool used;
-    bool touched; /* by the chunk at hand: in builder->touched */
-    uint64_t resource_id;
+    bool touched;         /* by the chunk at hand: in builder->touched */
+    uint64_t resource_id; /* of the heads that chose it last */
     uint64_t scope_id;
     struct buf key; /* resource, then scope */
     size_t resource_n;
@@ -57,7 +57,8 @@ struct frame_builder {
     /* Groups that the chunk at hand chose: in the others `mark` is at the end. */
     uint16_t touched[MAX_GROUPS];
     size_t touched_count;
-    uint16_t found[1u << FOUND_BITS]; /* group by a hash of its ids; to be checked */
+    uint64_t keys[MAX_GROUPS];        /* of the groups' heads: hashes */
+    uint16_t found[1u << FOUND_BITS]; /* group by its key; to be checked */
     struct group groups[MAX_GROUPS];
 };
 
@@ -362,41 +363,42 @@ void frame_builder_reset(struct frame_builder *builder)
     builder->high = 0;
 }
 
-/* Equal ids are equal bytes; other ids may be. */
-static bool is_group(const struct group *group, const struct frame_head *resource,
-                     const struct frame_head *scope)
+static inline bool is_group(struct frame_builder *builder, size_t i, uint64_t key,
+                            const struct frame_head *resource, const struct frame_head *scope)
 {
-    return group->used &&
-           (group->resource_id == resource->id ||
-            slice_equal(resource_of(group), resource->bytes)) &&
-           (group->scope_id == scope->id || slice_equal(scope_of(group), scope->bytes));
+    struct group *group = &builder->groups[i];
+
+    if (builder->keys[i] != key || !group->used)
+        return false;
+    if (group->resource_id == resource->id && group->scope_id == scope->id)
+        return true;
+    /* Hashes can meet, and a client may try to make them. */
+    if (!slice_equal(resource_of(group), resource->bytes) ||
+        !slice_equal(scope_of(group), scope->bytes))
+        return false;
+    group->resource_id = resource->id;
+    group->scope_id = scope->id;
+    return true;
 }
 
-static uint16_t *found_place(struct frame_builder *builder, const struct frame_head *resource,
-                             const struct frame_head *scope)
+static uint64_t group_key(const struct frame_head *resource, const struct frame_head *scope)
 {
-    uint64_t mixed = (resource->id + scope->id * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
-
-    return &builder->found[mixed >> (64 - FOUND_BITS)];
+    return (resource->hash + scope->hash * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
 }
 
 /* Whether the group is there; it is builder->current then. */
 static bool find_group(struct frame_builder *builder, const struct frame_head *resource,
                        const struct frame_head *scope)
 {
-    uint16_t *place = found_place(builder, resource, scope);
-    const struct group *last = &builder->groups[*place];
+    const uint64_t key = group_key(resource, scope);
+    uint16_t *place = &builder->found[key >> (64 - FOUND_BITS)];
 
-    if (last->used && last->resource_id == resource->id && last->scope_id == scope->id) {
+    if (is_group(builder, *place, key, resource, scope)) {
         builder->current = *place;
         return true;
     }
     for (size_t i = 0; i < builder->high; i++) {
-        struct group *group = &builder->groups[i];
-
-        if (is_group(group, resource, scope)) {
-            group->resource_id = resource->id;
-            group->scope_id = scope->id;
+        if (is_group(builder, i, key, resource, scope)) {
             builder->current = i;
             *place = (uint16_t)i;
             return true;
@@ -450,6 +452,7 @@ static int new_group(struct frame_builder *builder, const struct frame_head *res
     if (buf_append(&group->key, resource->bytes.p, resource->bytes.n) < 0 ||
         buf_append(&group->key, scope->bytes.p, scope->bytes.n) < 0)
         return -ENOMEM;
+    builder->keys[i] = group_key(resource, scope);
     group->resource_id = resource->id;
     group->scope_id = scope->id;
     group->resource_n = resource->bytes.n;
@@ -462,7 +465,7 @@ static int new_group(struct frame_builder *builder, const struct frame_head *res
     group->used = true;
     builder->plain += group->room;
     builder->current = i;
-    *found_place(builder, resource, scope) = (uint16_t)i;
+    builder->found[builder->keys[i] >> (64 - FOUND_BITS)] = (uint16_t)i;
     if (i >= builder->high)
         builder->high = i + 1;
     return 0;

@@ -25,6 +25,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/base/hash.h"
 #include "shared/otlp/frame.h"
 
 #define FRAME_BUILDER_MAX_RECORD_BYTES (256u << 20)
@@ -65,12 +66,19 @@ size_t frame_builder_pending_bytes(const struct frame_builder *builder);
 
 /*
  * The encoded fields of a ResourceLogs message but for scope_logs, or of a ScopeLogs message but
- * for log_records. Equal ids are equal bytes, for ever; so a group is mostly found by them.
+ * for log_records; and a hash of them. Heads of one id are equal: the bytes are compared only where
+ * the ids differ. Ids are the maker's, from 1 on, never given twice.
  */
 struct frame_head {
     uint64_t id;
+    uint64_t hash;
     struct slice bytes;
 };
+
+static inline struct frame_head frame_head_of(uint64_t id, struct slice bytes)
+{
+    return (struct frame_head){id, hash_slices(&bytes, 1).low, bytes};
+}
 
 /* For convert.c. Chooses the group that the next records belong to. Both are copied. */
 int frame_builder_group(struct frame_builder *builder, const struct frame_head *resource,

@@ -73,7 +73,8 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
 
 /* Names that differ only in bytes that are no UTF-8 become one: so they are compared as they will
  * be written. */
-static int repair_key(struct state *s, struct slice *name, struct name_word *w)
+__attribute__((noinline)) static int repair_key(struct state *s, struct slice *name,
+                                                struct name_word *w)
 {
     uint8_t *text;
     size_t n;
@@ -113,8 +114,8 @@ static bool is_said(const struct state *s, struct slice name, struct slice text)
  * A key that is there already. In a text within the record it means the same as outside, and may
  * mean it better: it keeps its row, unless the same text has it twice.
  */
-static int enter_again(struct state *s, struct slice *name, uint64_t mixed,
-                       const struct name_slot **slot)
+__attribute__((noinline)) static int enter_again(struct state *s, struct slice *name,
+                                                 uint64_t mixed, const struct name_slot **slot)
 {
     uint16_t order = *slot == NULL ? 0 : aside_order(s, (*slot)->value);
 
@@ -126,7 +127,8 @@ static int enter_again(struct state *s, struct slice *name, uint64_t mixed,
     return key_set_rename(&s->maker->seen, *name, mixed, name);
 }
 
-static inline int enter_key(struct state *s, struct slice *name, const struct name_slot **ret_slot)
+__attribute__((always_inline)) static inline int enter_key(struct state *s, struct slice *name,
+                                                           const struct name_slot **ret_slot)
 {
     struct name_word w = name_word_of(*name);
     int r;

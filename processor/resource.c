@@ -56,6 +56,7 @@ struct pair {
 struct known {
     uint64_t hash;
     uint64_t generation;
+    bool is_valid;
     struct frame_head head;
     struct facts facts; /* copies, in `copies` */
     struct buf copies;
@@ -71,7 +72,7 @@ struct resource {
     uint32_t given;
     struct key_set seen;
     uint64_t generation; /* of the group, counting up; without one 0 counts */
-    uint64_t ids;        /* of heads so far */
+    uint64_t learned;    /* heads so far */
     struct buf joined;   /* a prefix and a key */
     struct known *chosen;
     struct known known[KNOWN];
@@ -246,7 +247,7 @@ int resource_begin(struct resource *resource)
 
     end_group(resource);
     /* The last head will mostly do again, if it was finished. */
-    return resource->chosen->head.id != 0 ? 0 : resource_choose(resource, &none);
+    return resource->chosen->is_valid ? 0 : resource_choose(resource, &none);
 }
 
 uint32_t resource_given(const struct resource *resource)
@@ -376,13 +377,24 @@ static int put_facts(struct resource *resource, struct otlp_out *o, const struct
     return r;
 }
 
-static int put_configured(struct resource *resource, struct otlp_out *o)
+/* Whether the record says it: then the configured one is not written. */
+static bool is_fact(const struct facts *facts, struct slice name)
+{
+    for (uint32_t left = facts->set; left != 0; left &= left - 1)
+        if (slice_is(name, fact_names[__builtin_ctz(left)]))
+            return true;
+    return false;
+}
+
+static int put_configured(struct resource *resource, struct otlp_out *o, const struct facts *facts)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < resource->configured_count; i++) {
         struct slice name = resource->configured[i].name;
 
+        if (is_fact(facts, name))
+            continue;
         r = enter(resource, &name, true);
         if (r > 0)
             r = otlp_value_put_text_pair(o, F_ATTRIBUTE, name, resource->configured[i].value);
@@ -407,9 +419,9 @@ static int put_head(struct resource *resource, const struct facts *facts, struct
     if (group != NULL)
         r = put_map(resource, &o, "", group->attributes, group->count);
     if (r == 0)
-        r = put_facts(resource, &o, facts);
+        r = put_configured(resource, &o, facts);
     if (r == 0)
-        r = put_configured(resource, &o);
+        r = put_facts(resource, &o, facts);
     if (r == 0)
         r = otlp_out_need(&o, 64);
     if (r < 0)
@@ -460,7 +472,7 @@ static bool same_facts(const struct facts *a, const struct facts *b)
 static bool is_known(const struct known *place, uint64_t hash, uint64_t generation,
                      const struct facts *facts)
 {
-    return place->head.id != 0 && place->hash == hash && place->generation == generation &&
+    return place->is_valid && place->hash == hash && place->generation == generation &&
            same_facts(&place->facts, facts);
 }
 
@@ -502,34 +514,35 @@ static int learn(struct resource *resource, const struct facts *facts, struct kn
 {
     int r;
 
-    place->head.id = 0;
+    place->is_valid = false;
     place->copies.n = place->bytes.n = 0;
     buf_trim(&place->bytes, KEEP_BYTES);
     buf_trim(&place->copies, KEEP_BYTES);
     r = put_head(resource, facts, &place->bytes);
     if (r == 0)
         r = keep_facts(place, facts);
-    if (r == 0)
-        place->head = (struct frame_head){++resource->ids, buf_slice(&place->bytes)};
-    return r;
+    if (r < 0)
+        return r;
+    place->head = frame_head_of(resource->learned, buf_slice(&place->bytes));
+    place->is_valid = true;
+    return 0;
 }
 
 int resource_choose(struct resource *resource, const struct facts *facts)
 {
     const uint64_t generation = resource->has_group ? resource->generation : 0;
+    const uint64_t hash = hash_facts(generation, facts);
     struct known *chosen = resource->chosen, *set, *place = NULL;
-    uint64_t hash = hash_facts(generation, facts), before;
     int r;
 
     if (chosen != NULL && is_known(chosen, hash, generation, facts))
         return 0;
-    before = chosen == NULL ? 0 : chosen->head.id;
     set = &resource->known[(hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS];
     for (size_t i = 0; place == NULL && i < KNOWN_WAYS; i++)
         if (is_known(&set[i], hash, generation, facts))
             place = &set[i];
     if (place == NULL) {
-        place = &set[resource->ids % KNOWN_WAYS];
+        place = &set[resource->learned++ % KNOWN_WAYS];
         place->hash = hash;
         place->generation = generation;
         r = learn(resource, facts, place);
@@ -537,7 +550,7 @@ int resource_choose(struct resource *resource, const struct facts *facts)
             return r;
     }
     resource->chosen = place;
-    return place->head.id != before;
+    return 1;
 }
 
 const struct frame_head *resource_head(const struct resource *resource)

@@ -20,15 +20,13 @@ void scope_init(struct scope *scope, const struct scope_config *config)
 {
     *scope = (struct scope){.config = *config};
     key_set_init(&scope->seen);
-    buf_init(&scope->head, MAX_HEAD_BYTES);
-    buf_init(&scope->last, MAX_HEAD_BYTES);
+    buf_init(&scope->bytes, MAX_HEAD_BYTES);
 }
 
 void scope_fini(struct scope *scope)
 {
     key_set_fini(&scope->seen);
-    buf_fini(&scope->head);
-    buf_fini(&scope->last);
+    buf_fini(&scope->bytes);
 }
 
 static struct slice text_of(const char *text)
@@ -101,18 +99,15 @@ static int put_head(struct scope *scope, const struct scope_group *group)
 {
     const struct scope_config *config = &scope->config;
     struct otlp_out o;
-    struct buf before = scope->head;
     size_t content;
     int r;
 
-    scope->head = scope->last;
-    scope->last = before;
     key_set_clear(&scope->seen);
-    scope->head.n = 0;
-    r = buf_reserve(&scope->head, 64);
+    scope->bytes.n = 0;
+    r = buf_reserve(&scope->bytes, 64);
     if (r < 0)
         return r;
-    o = otlp_out_of(&scope->head);
+    o = otlp_out_of(&scope->bytes);
     content = otlp_out_nest_begin(&o, F_SCOPE, LENGTH_BYTES);
     if (group != NULL)
         r = put_group(scope, &o, group);
@@ -133,9 +128,8 @@ static int put_head(struct scope *scope, const struct scope_group *group)
     otlp_out_nest_end(&o, content, LENGTH_BYTES);
     if (group != NULL)
         r = put_string(&o, F_SCHEMA_URL, group->schema_url);
-    scope->head.n = otlp_out_offset(&o);
-    if (!slice_equal(buf_slice(&scope->head), buf_slice(&scope->last)))
-        scope->id++;
+    scope->bytes.n = otlp_out_offset(&o);
+    scope->head = frame_head_of(scope->head.id + 1, buf_slice(&scope->bytes));
     return r;
 }
 

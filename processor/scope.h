@@ -37,9 +37,8 @@ struct scope {
     struct scope_config config;
     struct slice tag, peer; /* of the chunk at hand, borrowed */
     struct key_set seen;
-    uint64_t id; /* of the head */
-    struct buf head;
-    struct buf last; /* the head before */
+    struct buf bytes;
+    struct frame_head head;
 };
 
 void scope_init(struct scope *scope, const struct scope_config *config);
@@ -52,9 +51,10 @@ int scope_begin(struct scope *scope, struct slice tag, struct slice peer);
  * -EBADMSG or -ENODATA. */
 int scope_group(struct scope *scope, const struct scope_group *group);
 
-static inline struct frame_head scope_head(const struct scope *scope)
+/* Lent until the next call. */
+static inline const struct frame_head *scope_head(const struct scope *scope)
 {
-    return (struct frame_head){scope->id, buf_slice(&scope->head)};
+    return &scope->head;
 }
 
 #endif

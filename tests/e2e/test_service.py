@@ -24,7 +24,7 @@ def check(record):
     equal(record["span_id"], "", "spanId")
     equal(record["flags"], 0, "flags")
     equal(record["dropped"], 0, "droppedAttributesCount")
-    equal(record["resource"], {"service.name": "emp-job-queue",
+    equal(record["resource"], {"host.name": "comfyui-prod-1", "service.name": "emp-job-queue",
                                "deployment.environment": "production"}, "resource")
     now = time.time()
     assert now - 60 < record["observed"] / 1e9 < now + 60, record["observed"]

@@ -51,7 +51,8 @@ static void choose(const char *resource, const char *scope)
 {
     static uint64_t ids;
     char a[64], b[64];
-    struct frame_head heads[2] = {{++ids, header(a, resource)}, {++ids, header(b, scope)}};
+    const struct frame_head heads[2] = {frame_head_of(++ids, header(a, resource)),
+                                        frame_head_of(++ids, header(b, scope))};
 
     assert_int_equal(frame_builder_group(builder, &heads[0], &heads[1]), 0);
 }
