@@ -162,6 +162,38 @@ def test_streams(ctx, case):
         len(chosen), sum(len(s.data) for s in chosen), SEED))
 
 
+@limit(90)
+def test_protobuf(ctx):
+    """The same streams, delivered in OTLP/HTTP to a strict server and beside it to the file: the
+    protobuf and its JSON say the same of every record."""
+    server = ctx.otlp()
+    sluice = ctx.sluice(otlp=server, file=True)
+    chosen = [s for s in streams.all()
+              if not s.handshake and not is_resent(s) and s.name != "flb-big"]
+    for stream in chosen:
+        with sluice.connect(timeout=60) as client:
+            client.send(stream.data)
+            client.sock.shutdown(socket.SHUT_WR)
+            client.wait_closed()
+    least = sum(len([e for e in otlp_expect.logs(s.events) if not e.get("maybe")]) for s in chosen)
+    server.wait_records(least)
+    sluice.stop()
+    records = otlp_decode.decode_lines(sluice.file_bytes())
+    assert len(records) >= least, "%d records in the file, want %d" % (len(records), least)
+    said = [collections.Counter(repr(canonical(r)) for r in side)
+            for side in (server.records, records)]
+    assert said[0] == said[1], "protobuf and JSON differ: %s" % [
+        list((said[i] - said[1 - i]))[:2] for i in range(2)]
+    ctx.note("%d records, %d requests" % (len(records), len(server.requests)))
+
+
+def canonical(value):
+    """The order of attributes is nobody's."""
+    if isinstance(value, dict):
+        return sorted((k, canonical(v)) for k, v in value.items())
+    return [canonical(v) for v in value] if isinstance(value, list) else value
+
+
 @limit(240)
 def test_big(ctx):
     """8 MB in 77 messages, 66,000 equal records in one of them; each cut gives the same."""
