@@ -300,15 +300,16 @@ static void widen(uint64_t *first, uint64_t *last, uint64_t from, uint64_t to)
 
 static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const char *reason)
 {
-    struct slice tag = chunk->tag;
+    struct slice tag = chunk->tag, peer = chunk->peer;
     int r = quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking);
 
     if (r < 0)
         return r;
     lane->totals.chunks_quarantined++;
     status_add(lane->config.status, METRIC_CHUNKS_QUARANTINED, 1);
-    log_warn("chunk of %zu bytes put in quarantine: %s (tag %.*s)", chunk->payload.n, reason,
-             (int)(tag.n < 64 ? tag.n : 64), (const char *)tag.p);
+    log_warn("chunk of %zu bytes put in quarantine: %s (tag %.*s, from %.*s)", chunk->payload.n,
+             reason, (int)(tag.n < 64 ? tag.n : 64), (const char *)tag.p,
+             (int)(peer.n < 64 ? peer.n : 64), (const char *)peer.p);
     return 0;
 }
 
@@ -331,8 +332,9 @@ static void keep_damaged(struct lane *lane, const struct chunk *chunk,
         snprintf(reason, sizeof(reason),
                  "%" PRIu64 " of its entries are no time and record%s; the others are delivered",
                  result->dropped_invalid, result->truncated > 0 ? ", and it ends inside one" : "");
-    log_warn("chunk of %zu bytes: %s (tag %.*s)%s", chunk->payload.n, reason,
+    log_warn("chunk of %zu bytes: %s (tag %.*s, from %.*s)%s", chunk->payload.n, reason,
              (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p,
+             (int)(chunk->peer.n < 64 ? chunk->peer.n : 64), (const char *)chunk->peer.p,
              quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) < 0
                  ? "; there is no memory to keep it"
                  : "; it is kept in quarantine");

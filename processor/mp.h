@@ -31,10 +31,12 @@ enum mp_type {
     MP_MAP    /* count pairs of values follow */
 };
 
+/* type and ext_type are apart: read as one right after they were written one by one, they would
+ * stall the processor. */
 struct mp_value {
     enum mp_type type;
-    int8_t ext_type;
     uint32_t count;
+    int8_t ext_type;
     union {
         uint64_t u;
         int64_t i;

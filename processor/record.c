@@ -73,8 +73,7 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
 
 /* Names that differ only in bytes that are no UTF-8 become one: so they are compared as they will
  * be written. */
-__attribute__((noinline)) static int repair_key(struct state *s, struct slice *name,
-                                                struct name_word *w)
+__attribute__((noinline)) static int repair_key(struct state *s, struct slice *name)
 {
     uint8_t *text;
     size_t n;
@@ -87,7 +86,6 @@ __attribute__((noinline)) static int repair_key(struct state *s, struct slice *n
         return -ENOMEM;
     utf8_sanitize(text, *name);
     *name = slice_of(text, n);
-    *w = name_word_of(*name);
     return 0;
 }
 
@@ -115,34 +113,51 @@ static bool is_said(const struct state *s, struct slice name, struct slice text)
  * mean it better: it keeps its row, unless the same text has it twice.
  */
 __attribute__((noinline)) static int enter_again(struct state *s, struct slice *name,
-                                                 uint64_t mixed, const struct name_slot **slot)
+                                                 const struct name_slot **slot)
 {
     uint16_t order = *slot == NULL ? 0 : aside_order(s, (*slot)->value);
+    struct name_word w = name_word_of(*name);
 
     if (s->depth == 0)
         *slot = NULL;
     for (size_t i = 0; *slot != NULL && i < s->aside_count; i++)
         if (s->aside[i].kind == (*slot)->kind && s->aside[i].order == order)
             *slot = NULL;
-    return key_set_rename(&s->maker->seen, *name, mixed, name);
+    return key_set_rename(&s->maker->seen, *name, w.mixed, name);
 }
 
+/*
+ * Makes a key unique. In the common case no address is taken, so that the name stays in registers;
+ * the others work on copies.
+ */
 __attribute__((always_inline)) static inline int enter_key(struct state *s, struct slice *name,
                                                            const struct name_slot **ret_slot)
 {
     struct name_word w = name_word_of(*name);
+    const struct name_slot *slot;
+    struct slice copy;
     int r;
 
     if (__builtin_expect(((w.first | w.last) & 0x8080808080808080ull) != 0 || name->n > 16, 0)) {
-        r = repair_key(s, name, &w);
+        copy = *name;
+        r = repair_key(s, &copy);
         if (r < 0)
             return r;
+        *name = copy;
+        w = name_word_of(copy);
     }
     *ret_slot = name_table_find(&s->maker->keys, *name, &w);
     r = key_set_add(&s->maker->seen, *name, w.mixed);
     if (__builtin_expect(r > 0, 1))
         return 0;
-    return r < 0 ? r : enter_again(s, name, w.mixed, ret_slot);
+    if (r < 0)
+        return r;
+    copy = *name;
+    slot = *ret_slot;
+    r = enter_again(s, &copy, &slot);
+    *name = copy;
+    *ret_slot = slot;
+    return r;
 }
 
 int record_enter(struct state *s, struct slice *name, const struct name_slot **ret_slot)
@@ -171,6 +186,7 @@ static inline struct aside *put_aside(struct state *s, const struct name_slot *s
 {
     struct aside *a = &s->aside[s->aside_count++];
 
+    s->kinds |= 1u << slot->kind;
     a->kind = (enum key_kind)slot->kind;
     a->value = slot->value;
     a->order = aside_order(s, slot->value);
@@ -339,9 +355,15 @@ int record_pairs(struct state *s, struct mp *in, uint32_t pairs)
             r = enter_key(s, &name, &slot);
             p = next;
         } else {
+            struct slice odd;
+            const struct name_slot *its;
+
             in->p = p;
-            r = read_key(s, in, &name, &slot);
+            r = read_key(s, in, &odd, &its);
             p = in->p;
+            name.p = odd.p;
+            name.n = odd.n;
+            slot = its;
         }
         if (r < 0)
             return r;
@@ -371,6 +393,8 @@ struct aside *record_best(struct state *s, enum key_kind kind, unsigned from)
 {
     struct aside *found = NULL;
 
+    if (!(s->kinds & 1u << kind))
+        return NULL;
     for (size_t i = 0; i < s->aside_count; i++) {
         struct aside *a = &s->aside[i];
 
@@ -659,6 +683,7 @@ static int begin(struct state *s, struct record_maker *maker, struct facts *fact
     s->o = o;
     s->depth = 0;
     s->aside_count = 0;
+    s->kinds = 0;
     s->trace.has_trace = s->trace.has_span = s->trace.has_flags = false;
     s->flat = s->kept = s->more = 0;
     key_set_clear(&maker->seen);
@@ -675,7 +700,7 @@ int record_put(struct record_maker *maker, const struct record_event *event, str
                uint32_t pairs, struct record_out *ret)
 {
     struct state s;
-    const struct mp start = *in;
+    const uint8_t *start = in->p; /* alone: both as one would wait for the store of p */
     struct otlp_out *o = &ret->o;
     uint64_t observed_ns = event->received_ns, time_ns;
     size_t content;
@@ -689,7 +714,7 @@ int record_put(struct record_maker *maker, const struct record_event *event, str
     s.first = otlp_out_offset(o);
     r = record_pairs(&s, in, pairs);
     if (r == 0)
-        r = put_body(&s, event, start, pairs);
+        r = put_body(&s, event, (struct mp){start, in->end}, pairs);
     if (r == 0)
         r = read_log_map(&s);
     if (r < 0)

@@ -89,6 +89,7 @@ struct state {
     size_t first;   /* where the record's attributes begin, an offset */
     unsigned depth; /* in texts */
     size_t aside_count;
+    unsigned kinds; /* bits: of the candidates */
     struct trace_context trace;
     /* A profile's limit; without one all stay 0. */
     unsigned flat, kept, more;

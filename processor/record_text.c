@@ -29,6 +29,7 @@ static void hint_severity(struct state *s, const struct name_slot *slot, struct 
 
     if (s->aside_count == MAX_ASIDE)
         return;
+    s->kinds |= 1u << KEY_SEVERITY;
     a = &s->aside[s->aside_count++];
     *a = (struct aside){.kind = KEY_SEVERITY,
                         .value = slot->value,

@@ -54,9 +54,7 @@ struct pair {
 
 /* A head that was encoded before, and for what. */
 struct known {
-    uint64_t hash;
     uint64_t generation;
-    bool is_valid;
     struct frame_head head;
     struct facts facts; /* copies, in `copies` */
     struct buf copies;
@@ -71,10 +69,11 @@ struct resource {
     struct resource_group group;
     uint32_t given;
     struct key_set seen;
-    uint64_t generation; /* of the group, counting up; without one 0 counts */
-    uint64_t learned;    /* heads so far */
-    struct buf joined;   /* a prefix and a key */
-    struct known *chosen;
+    uint64_t generation;    /* of the group, counting up; without one 0 counts */
+    uint64_t learned;       /* heads so far */
+    struct buf joined;      /* a prefix and a key */
+    size_t chosen;          /* index */
+    uint64_t hashes[KNOWN]; /* of what is known; 0: nothing */
     struct known known[KNOWN];
 };
 
@@ -247,7 +246,7 @@ int resource_begin(struct resource *resource)
 
     end_group(resource);
     /* The last head will mostly do again, if it was finished. */
-    return resource->chosen->is_valid ? 0 : resource_choose(resource, &none);
+    return resource->hashes[resource->chosen] != 0 ? 0 : resource_choose(resource, &none);
 }
 
 uint32_t resource_given(const struct resource *resource)
@@ -437,7 +436,7 @@ static int put_head(struct resource *resource, const struct facts *facts, struct
     return r;
 }
 
-/* Cheap: a sender of values that meet only makes his own heads be encoded more often. */
+/* Cheap: a sender of values that meet only makes his own heads be encoded more often. Never 0. */
 static uint64_t hash_facts(uint64_t generation, const struct facts *facts)
 {
     uint64_t hash = generation + ((uint64_t)facts->maps_set << 32 | facts->set);
@@ -447,7 +446,7 @@ static uint64_t hash_facts(uint64_t generation, const struct facts *facts)
             (hash ^ name_word_of(facts->value[__builtin_ctz(left)]).mixed) * 0x9e3779b97f4a7c15ull;
     for (uint32_t left = facts->maps_set; left != 0; left &= left - 1)
         hash = (hash ^ name_word_of(facts->map[__builtin_ctz(left)]).mixed) * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 29;
+    return (hash ^ hash >> 29) | 1;
 }
 
 static bool same_facts(const struct facts *a, const struct facts *b)
@@ -469,11 +468,13 @@ static bool same_facts(const struct facts *a, const struct facts *b)
     return true;
 }
 
-static bool is_known(const struct known *place, uint64_t hash, uint64_t generation,
+static bool is_known(const struct resource *resource, size_t i, uint64_t hash, uint64_t generation,
                      const struct facts *facts)
 {
-    return place->is_valid && place->hash == hash && place->generation == generation &&
-           same_facts(&place->facts, facts);
+    const struct known *known = &resource->known[i];
+
+    return resource->hashes[i] == hash && known->generation == generation &&
+           same_facts(&known->facts, facts);
 }
 
 /* Room was made; so nothing moves. */
@@ -510,11 +511,12 @@ static int keep_facts(struct known *place, const struct facts *facts)
 }
 
 /* Encodes a head into a place of the table. */
-static int learn(struct resource *resource, const struct facts *facts, struct known *place)
+static int learn(struct resource *resource, const struct facts *facts, size_t i)
 {
+    struct known *place = &resource->known[i];
     int r;
 
-    place->is_valid = false;
+    resource->hashes[i] = 0;
     place->copies.n = place->bytes.n = 0;
     buf_trim(&place->bytes, KEEP_BYTES);
     buf_trim(&place->copies, KEEP_BYTES);
@@ -523,8 +525,8 @@ static int learn(struct resource *resource, const struct facts *facts, struct kn
         r = keep_facts(place, facts);
     if (r < 0)
         return r;
-    place->head = frame_head_of(resource->learned, buf_slice(&place->bytes));
-    place->is_valid = true;
+    place->generation = resource->has_group ? resource->generation : 0;
+    place->head = frame_head_of(++resource->learned, buf_slice(&place->bytes));
     return 0;
 }
 
@@ -532,28 +534,27 @@ int resource_choose(struct resource *resource, const struct facts *facts)
 {
     const uint64_t generation = resource->has_group ? resource->generation : 0;
     const uint64_t hash = hash_facts(generation, facts);
-    struct known *chosen = resource->chosen, *set, *place = NULL;
+    size_t first = (hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS, i;
     int r;
 
-    if (chosen != NULL && is_known(chosen, hash, generation, facts))
+    if (is_known(resource, resource->chosen, hash, generation, facts))
         return 0;
-    set = &resource->known[(hash >> (64 - KNOWN_BITS)) * KNOWN_WAYS];
-    for (size_t i = 0; place == NULL && i < KNOWN_WAYS; i++)
-        if (is_known(&set[i], hash, generation, facts))
-            place = &set[i];
-    if (place == NULL) {
-        place = &set[resource->learned++ % KNOWN_WAYS];
-        place->hash = hash;
-        place->generation = generation;
-        r = learn(resource, facts, place);
-        if (r < 0)
-            return r;
+    for (i = first; i < first + KNOWN_WAYS; i++) {
+        if (is_known(resource, i, hash, generation, facts)) {
+            resource->chosen = i;
+            return 1;
+        }
     }
-    resource->chosen = place;
+    i = first + resource->learned % KNOWN_WAYS;
+    r = learn(resource, facts, i);
+    if (r < 0)
+        return r;
+    resource->hashes[i] = hash;
+    resource->chosen = i;
     return 1;
 }
 
 const struct frame_head *resource_head(const struct resource *resource)
 {
-    return &resource->chosen->head;
+    return &resource->known[resource->chosen].head;
 }
