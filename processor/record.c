@@ -71,24 +71,6 @@ static int odd_key(struct state *s, struct mp *in, const struct mp_value *key,
     return r < 0 ? r : key_set_keep(&s->maker->seen, text, ret_name);
 }
 
-/* Names that differ only in bytes that are no UTF-8 become one: so they are compared as they will
- * be written. */
-__attribute__((noinline)) static int repair_key(struct state *s, struct slice *name)
-{
-    uint8_t *text;
-    size_t n;
-
-    if (utf8_is_valid(*name))
-        return 0;
-    n = utf8_sanitized_bytes(*name);
-    text = key_set_room(&s->maker->seen, n);
-    if (text == NULL)
-        return -ENOMEM;
-    utf8_sanitize(text, *name);
-    *name = slice_of(text, n);
-    return 0;
-}
-
 /* Whether the attributes written so far have this name with this text. */
 static bool is_said(const struct state *s, struct slice name, struct slice text)
 {
@@ -140,7 +122,7 @@ __attribute__((always_inline)) static inline int enter_key(struct state *s, stru
 
     if (__builtin_expect(((w.first | w.last) & 0x8080808080808080ull) != 0 || name->n > 16, 0)) {
         copy = *name;
-        r = repair_key(s, &copy);
+        r = key_set_repair(&s->maker->seen, &copy);
         if (r < 0)
             return r;
         *name = copy;
@@ -294,14 +276,17 @@ int record_value(struct state *s, struct mp *in, struct slice name, const struct
     return otlp_value_put_pair(record_out(s, slot), F_ATTRIBUTE, name, in, v);
 }
 
-/* An id that the record around the text has said: not again under another name. */
+/*
+ * An id that the record around the text has said: not again under another name. Only up to "id#9":
+ * each look walks the attributes, and a client could send any number of repetitions.
+ */
 static bool is_repeated(const struct state *s, const struct name_slot *slot, struct slice name,
                         struct slice text)
 {
     struct slice plain = slice_of((const uint8_t *)slot->name, slot->n);
 
     return (slot->kind == KEY_KEPT || slot->kind == KEY_MACHINE || slot->kind == KEY_TRACE) &&
-           !slice_equal(name, plain) && is_said(s, plain, text);
+           name.n == plain.n + 2 && is_said(s, plain, text);
 }
 
 /* A pair of two short strings: the case that counts. */
@@ -445,6 +430,27 @@ static void put_default_severity(struct state *s)
     s->o->w += 2;
 }
 
+/* What the sender's OTLP says: the text as it stands, and the number that it has by it. */
+static int put_given_severity(struct state *s, const struct metadata *metadata)
+{
+    const struct mp_value text = {.type = MP_STR, .bytes = metadata->severity_text};
+    uint8_t number = metadata->severity_number;
+    struct severity severity;
+
+    if (number == 0 && severity_of(&text, SEVERITY_TEXT, &s->maker->severity_words, &severity))
+        number = severity.number;
+    if (metadata->severity_text.n == 0) {
+        write_severity(s->o, number, severity_name(number));
+        return 0;
+    }
+    if (number != 0) {
+        s->o->w[0] = F_SEVERITY;
+        s->o->w[1] = number;
+        s->o->w += 2;
+    }
+    return otlp_value_put_string(s->o, F_SEVERITY_TEXT, metadata->severity_text);
+}
+
 /* The caller has RECORD_TAIL_BYTES of room. */
 static int put_severity(struct state *s, const struct metadata *metadata)
 {
@@ -453,16 +459,8 @@ static int put_severity(struct state *s, const struct metadata *metadata)
     struct severity severity;
     size_t n = 0;
 
-    if (metadata != NULL && metadata->severity_number != 0) {
-        if (metadata->severity_text.n > 0) {
-            s->o->w[0] = F_SEVERITY;
-            s->o->w[1] = metadata->severity_number;
-            s->o->w += 2;
-            return otlp_value_put_string(s->o, F_SEVERITY_TEXT, metadata->severity_text);
-        }
-        write_severity(s->o, metadata->severity_number, severity_name(metadata->severity_number));
-        return 0;
-    }
+    if (metadata != NULL && (metadata->severity_number != 0 || metadata->severity_text.n > 0))
+        return put_given_severity(s, metadata);
     for (struct aside *a = record_best(s, KEY_SEVERITY, 0); a != NULL && n < MAX_LEVELS;
          a = record_best(s, KEY_SEVERITY, a->order + 1u)) {
         level_of[n] = a;
@@ -478,14 +476,15 @@ static int put_severity(struct state *s, const struct metadata *metadata)
     return 0;
 }
 
-/* "repository/name:tag": only a colon behind the last slash begins a tag. */
+/* "repository/name:tag": only a colon behind the last slash begins a tag. A name with a digest
+ * ("name@sha256:…") stays whole. */
 static bool offer_image(struct facts *facts, struct slice text)
 {
     size_t at = text.n;
 
-    while (at > 0 && text.p[at - 1] != ':' && text.p[at - 1] != '/' && text.p[at - 1] != '@')
+    while (at > 0 && text.p[at - 1] != ':' && text.p[at - 1] != '/')
         at--;
-    if (at < 2 || text.p[at - 1] != ':' || at == text.n)
+    if (memchr(text.p, '@', text.n) != NULL || at < 2 || text.p[at - 1] != ':' || at == text.n)
         return facts_offer(facts, FACT_IMAGE_NAME, text);
     if (!facts_offer(facts, FACT_IMAGE_NAME, slice_of(text.p, at - 1)))
         return false;
@@ -653,6 +652,13 @@ static int read_log_map(struct state *s)
     return 0;
 }
 
+static int put_odd_time(struct state *s, const struct record_event *event)
+{
+    struct mp content = event->odd_content;
+
+    return put_own(s, SLICE_LITERAL("fluent.time"), &content, event->odd_time);
+}
+
 static int put_rest(struct state *s, const struct record_event *event)
 {
     int r = otlp_out_need(s->o, RECORD_TAIL_BYTES);
@@ -665,7 +671,7 @@ static int put_rest(struct state *s, const struct record_event *event)
     if (r == 0 && event->metadata != NULL)
         r = put_metadata(s, event);
     if (r == 0 && event->odd_time != NULL)
-        r = put_own(s, SLICE_LITERAL("fluent.time"), NULL, event->odd_time);
+        r = put_odd_time(s, event);
     if (r == 0 && s->more > 0)
         r = record_out_finish(s);
     if (r == 0)
