@@ -337,8 +337,8 @@ static bool is_plain(struct slice s)
     return all < 0x80;
 }
 
-/* The severity_text of a severity_number, where it is a word of its own. */
-static void take_own_text(struct severity_candidate *candidate, size_t count, struct severity *ret)
+/* The severity_text of a severity_number, where it is a word of its own. Returns whether it is. */
+static bool take_own_text(struct severity_candidate *candidate, size_t count, struct severity *ret)
 {
     uint8_t lower[SEVERITY_TEXT_BYTES];
 
@@ -350,8 +350,9 @@ static void take_own_text(struct severity_candidate *candidate, size_t count, st
             continue;
         fold(v->bytes, lower, ret);
         candidate[i].used = true;
-        return;
+        return true;
     }
+    return false;
 }
 
 /* The severity_number of a word: it lies in the word's range of four, or it is something else. */
@@ -366,7 +367,8 @@ static void take_own_number(struct severity_candidate *candidate, size_t count,
             (more.number - 1) / 4 != (ret->number - 1) / 4)
             continue;
         ret->number = more.number;
-        candidate[i].used = more.exact;
+        /* of a word ("Info2") the text says nothing now */
+        candidate[i].used = more.exact && candidate[i].v->type == MP_UINT;
         return;
     }
 }
@@ -390,9 +392,12 @@ bool severity_choose(struct severity_candidate *candidate, size_t count,
     if (found == count)
         return false;
     candidate[found].used = ret->exact;
-    if (count > 1 && scale == SEVERITY_OTLP)
-        take_own_text(candidate, count, ret);
-    else if (count > 1)
+    if (count > 1 && scale == SEVERITY_OTLP) {
+        /* a word in the number's place is said by no text then */
+        if (take_own_text(candidate, count, ret) && candidate[found].v->type == MP_STR)
+            candidate[found].used = false;
+    } else if (count > 1) {
         take_own_number(candidate, count, dictionary, ret);
+    }
     return true;
 }
