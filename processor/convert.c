@@ -13,6 +13,12 @@
 #define GROUP_END_S 0xfffffffeu
 /* JSON becomes at most about three times as long as MessagePack. */
 #define JSON_MAX_BYTES ((size_t)4 << 30)
+/*
+ * A small record may have a resource of its own, whose head is large: what a chunk's heads may take,
+ * by its bytes. Real records and their heads are of one size.
+ */
+#define HEAD_FACTOR 16u
+#define HEAD_FREE_BYTES ((uint64_t)1 << 20)
 #define SCRATCH_KEEP_BYTES ((size_t)64 << 10)
 
 struct converter {
@@ -32,6 +38,8 @@ struct run {
     struct buf *records; /* of the group that the last record went into */
     bool is_moved;       /* the scope is another one than that group's */
     bool is_mixed;       /* the last record's group was not its predecessor's */
+    uint64_t head_bytes; /* of the groups that records changed to */
+    uint64_t head_limit; /* above it records keep their facts to themselves */
     struct convert_result result;
 };
 
@@ -130,6 +138,7 @@ static uint64_t event_time(const struct mp_value *v, bool *ret_odd)
 /* The head of an event: its time, and what Fluent Bit says beside it. */
 struct head {
     struct mp_value time;
+    struct mp content; /* of a time that is a container, and so none */
     bool is_v2;        /* [time, metadata] */
     bool has_metadata; /* and something is in it */
     struct metadata metadata;
@@ -291,6 +300,8 @@ static int place_record(struct run *run, const struct record_out *out)
         if (r < 0)
             return r;
         run->records = frame_builder_records(run->builder);
+        run->head_bytes +=
+            resource_head(converter->resource)->bytes.n + scope_head(&converter->scope)->bytes.n;
         run->is_moved = false;
         run->is_mixed = changed > 0;
     }
@@ -321,8 +332,11 @@ static int convert_record(struct run *run, const struct head *head, struct mp *i
     }
     event.event_ns = event_time(&head->time, &odd);
     event.odd_time = odd ? &head->time : NULL;
+    event.odd_content = head->content;
     out.o = otlp_out_of(room_for_record(run));
-    facts_clear(&out.facts, resource_given(converter->resource));
+    facts_clear(&out.facts, run->head_bytes > run->head_limit
+                                ? UINT32_MAX
+                                : resource_given(converter->resource));
     r = record_put(&converter->maker, &event, in, record.count, &out);
     if (r == 0)
         r = place_record(run, &out);
@@ -341,24 +355,22 @@ static int read_metadata(struct mp *in, struct head *ret)
     if (r < 0)
         return r;
     ret->is_v2 = true;
-    if (v.type != MP_MAP || v.count == 0)
-        return mp_skip_content(in, &v);
-    r = metadata_read(in, v.count, &ret->metadata);
-    ret->metadata_raw = slice_of(start, (size_t)(in->p - start));
+    if (v.type == MP_NIL || (v.type == MP_MAP && v.count == 0))
+        return 0;
     ret->has_metadata = true;
+    ret->metadata = (struct metadata){.is_complete = false};
+    r = v.type == MP_MAP ? metadata_read(in, v.count, &ret->metadata) : mp_skip_content(in, &v);
+    ret->metadata_raw = slice_of(start, (size_t)(in->p - start));
     return r;
 }
 
-/* A time that is a container, or the first of [time, metadata]: only its header counts. */
+/* The first of [time, metadata]. */
 static int read_time(struct mp *in, struct head *ret)
 {
     int r = mp_next(in, &ret->time);
 
-    if (r == 0 && ret->time.type >= MP_ARRAY) {
-        r = mp_skip_content(in, &ret->time);
-        ret->time.type = MP_NIL;
-    }
-    return r;
+    ret->content = *in;
+    return r < 0 ? r : mp_skip_content(in, &ret->time);
 }
 
 /* *in is at an entry's time: `time` or [time, metadata]. */
@@ -375,7 +387,7 @@ static int read_head(struct mp *in, struct head *ret)
             return r;
         v = ret->time;
         if (v.type == MP_MAP) {
-            ret->time.type = MP_NIL;
+            ret->content = *in;
             return mp_skip_content(in, &v);
         }
     } else {
@@ -565,6 +577,7 @@ static int convert_run(struct run *run, struct err *err)
     r = run->chunk->json ? json_payload(run, &payload, err) : plain_payload(run, &payload, err);
     if (r < 0)
         return r;
+    run->head_limit = HEAD_FACTOR * payload.n + HEAD_FREE_BYTES;
     r = choose_group(run);
     if (r < 0)
         return err_errno(err, -r, "the group of the chunk's records");

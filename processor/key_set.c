@@ -1,6 +1,7 @@
 #include "processor/key_set.h"
 
 #include "shared/base/hash.h"
+#include "shared/otlp/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -137,6 +138,22 @@ uint8_t *key_set_room(struct key_set *set, size_t n)
 {
     set->has_names = true;
     return arena_new_array(&set->names, n, uint8_t);
+}
+
+int key_set_repair(struct key_set *set, struct slice *key)
+{
+    uint8_t *text;
+    size_t n;
+
+    if (utf8_is_valid(*key))
+        return 0;
+    n = utf8_sanitized_bytes(*key);
+    text = key_set_room(set, n);
+    if (text == NULL)
+        return -ENOMEM;
+    utf8_sanitize(text, *key);
+    *key = slice_of(text, n);
+    return 0;
 }
 
 int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key)

@@ -73,6 +73,12 @@ static inline int key_set_add(struct key_set *set, struct slice key, uint64_t ha
 /* A copy of a key that lives until the next key_set_clear. Returns 0 or -ENOMEM. */
 int key_set_keep(struct key_set *set, struct slice key, struct slice *ret_key);
 
+/*
+ * Names that differ only in bytes that are no UTF-8 become one when they are written: so they are
+ * made what they will be, before they are compared. Returns 0 or -ENOMEM.
+ */
+int key_set_repair(struct key_set *set, struct slice *key);
+
 /* Room for n bytes of a name, as long-lived. NULL: out of memory. */
 uint8_t *key_set_room(struct key_set *set, size_t n);
 

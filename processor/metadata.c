@@ -42,7 +42,7 @@ static bool take_text(const struct mp_value *v, enum mp_type type, struct slice 
 
 static bool take_attributes(struct metadata *m, const struct mp *in, const struct mp_value *v)
 {
-    if (v->type != MP_MAP)
+    if (v->type != MP_MAP || m->attributes_count > 0)
         return false;
     m->attributes = *in;
     m->attributes_count = v->count;
@@ -130,6 +130,7 @@ int metadata_read(struct mp *in, uint32_t pairs, struct metadata *ret)
         if (r < 0)
             return r;
         if (key.type == MP_STR && slice_is(key.bytes, "otlp") && v.type == MP_MAP) {
+            ret->is_complete = ret->is_complete && !ret->is_otlp;
             ret->is_otlp = true;
             r = read_otlp(in, v.count, ret);
         } else {

@@ -65,6 +65,7 @@ struct record_event {
     const struct metadata *metadata; /* NULL: none */
     struct slice metadata_raw;       /* kept as an attribute where the former is not complete */
     const struct mp_value *odd_time; /* an event time that is none, kept as an attribute; or NULL */
+    struct mp odd_content;           /* where its content begins */
 };
 
 /* Where a record goes, and what it says beside its bytes. */

@@ -47,18 +47,22 @@ static struct slice take_attribute(struct pb_reader *r)
 static int put_folded(struct state *s, struct slice rest)
 {
     struct pb_reader r = pb_reader_of(rest);
+    struct slice name = SLICE_LITERAL(MORE_NAME);
+    const struct name_slot *ignored;
     size_t list = rest.n, value, pair;
     uint8_t *w;
-    int error = otlp_out_need(s->o, rest.n + FOLD_BYTES);
+    int error = record_enter(s, &name, &ignored);
 
+    if (error == 0)
+        error = otlp_out_need(s->o, rest.n + name.n + FOLD_BYTES);
     if (error < 0)
         return error;
     value = 1 + pb_varint_bytes(list) + list;
-    pair = 2 + sizeof(MORE_NAME) - 1 + 1 + pb_varint_bytes(value) + value;
+    pair = 2 + name.n + 1 + pb_varint_bytes(value) + value;
     w = s->o->w;
     *w++ = F_ATTRIBUTE;
     w = pb_put_varint(w, pair);
-    w = pb_put_bytes(w, PB_KEY(1, PB_BYTES), SLICE_LITERAL(MORE_NAME));
+    w = pb_put_bytes(w, PB_KEY(1, PB_BYTES), name);
     *w++ = PB_KEY(2, PB_BYTES);
     w = pb_put_varint(w, value);
     *w++ = PB_KEY(6, PB_BYTES); /* kvlist_value */

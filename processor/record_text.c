@@ -2,8 +2,9 @@
 
 static struct slice without_line_end(struct slice text)
 {
-    if (text.n > 0 && text.p[text.n - 1] == '\n')
-        text.n--;
+    if (text.n == 0 || text.p[text.n - 1] != '\n')
+        return text;
+    text.n--;
     if (text.n > 0 && text.p[text.n - 1] == '\r')
         text.n--;
     return text;

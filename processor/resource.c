@@ -72,7 +72,8 @@ struct resource {
     uint64_t generation;    /* of the group, counting up; without one 0 counts */
     uint64_t learned;       /* heads so far */
     struct buf joined;      /* a prefix and a key */
-    size_t chosen;          /* index */
+    size_t chosen;  /* index */
+    bool has_large; /* some heads take much memory */
     uint64_t hashes[KNOWN]; /* of what is known; 0: nothing */
     struct known known[KNOWN];
 };
@@ -240,11 +241,30 @@ static void end_group(struct resource *resource)
     resource->given = 0;
 }
 
+/* What unusual records were known by is not kept beyond their chunk. */
+static void forget_large(struct resource *resource)
+{
+    if (!resource->has_large)
+        return;
+    resource->has_large = false;
+    for (size_t i = 0; i < KNOWN; i++) {
+        struct known *known = &resource->known[i];
+
+        if (known->bytes.cap <= KEEP_BYTES && known->copies.cap <= KEEP_BYTES)
+            continue;
+        resource->hashes[i] = 0;
+        known->bytes.n = known->copies.n = 0;
+        buf_trim(&known->bytes, 0);
+        buf_trim(&known->copies, 0);
+    }
+}
+
 int resource_begin(struct resource *resource)
 {
     const struct facts none = {.set = 0};
 
     end_group(resource);
+    forget_large(resource);
     /* The last head will mostly do again, if it was finished. */
     return resource->hashes[resource->chosen] != 0 ? 0 : resource_choose(resource, &none);
 }
@@ -297,9 +317,13 @@ int resource_group(struct resource *resource, const struct resource_group *group
 /* Returns 1 and a unique name, 0 where `only_new` and the name is there, or -errno. */
 static int enter(struct resource *resource, struct slice *name, bool only_new)
 {
-    struct name_word w = name_word_of(*name);
-    int r = key_set_add(&resource->seen, *name, w.mixed);
+    struct name_word w;
+    int r = key_set_repair(&resource->seen, name);
 
+    if (r < 0)
+        return r;
+    w = name_word_of(*name);
+    r = key_set_add(&resource->seen, *name, w.mixed);
     if (r != 0 || only_new)
         return r;
     r = key_set_rename(&resource->seen, *name, w.mixed, name);
@@ -525,6 +549,8 @@ static int learn(struct resource *resource, const struct facts *facts, size_t i)
         r = keep_facts(place, facts);
     if (r < 0)
         return r;
+    if (place->bytes.cap > KEEP_BYTES || place->copies.cap > KEEP_BYTES)
+        resource->has_large = true;
     place->generation = resource->has_group ? resource->generation : 0;
     place->head = frame_head_of(++resource->learned, buf_slice(&place->bytes));
     return 0;

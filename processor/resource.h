@@ -58,7 +58,9 @@ enum fact_map {
 #define FACT_MAP_MAX_BYTES (16u << 10)
 #define RESOURCE_MAX_GROUP_BYTES (64u << 10)
 /* A group's resource above this takes no facts beside it. */
-#define RESOURCE_MIXED_BYTES (8u << 10)
+#define RESOURCE_MIXED_BYTES (1u << 10)
+/* What a pair of a map takes in a head, beside its own bytes. */
+#define FACT_MAP_PAIR_BYTES 40u
 
 struct facts {
     uint32_t given; /* bits of enum fact that the group says: not to be taken from a record */

@@ -41,9 +41,13 @@ static int put_string(struct otlp_out *o, uint8_t field, struct slice text)
 
 static int enter(struct scope *scope, struct slice *name)
 {
-    struct name_word w = name_word_of(*name);
-    int r = key_set_add(&scope->seen, *name, w.mixed);
+    struct name_word w;
+    int r = key_set_repair(&scope->seen, name);
 
+    if (r < 0)
+        return r;
+    w = name_word_of(*name);
+    r = key_set_add(&scope->seen, *name, w.mixed);
     if (r == 0)
         r = key_set_rename(&scope->seen, *name, w.mixed, name);
     return r < 0 ? r : 0;
