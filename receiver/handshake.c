@@ -148,9 +148,15 @@ static bool read_fields(struct slice ping, struct slice ret_fields[FIELDS])
     for (size_t i = 0; i < FIELDS; i++) {
         struct slice value;
 
-        if (wire_take(&ping, &head, &value) < 0 || (head.kind != WIRE_STR && head.kind != WIRE_BIN))
+        if (wire_take(&ping, &head, &value) < 0)
             return false;
-        ret_fields[i] = wire_content(&head, value);
+        /* npm's fluent-logger says nil where it has no user. */
+        if (head.kind == WIRE_NIL && i >= PING_USER)
+            ret_fields[i] = slice_of(NULL, 0);
+        else if (head.kind == WIRE_STR || head.kind == WIRE_BIN)
+            ret_fields[i] = wire_content(&head, value);
+        else
+            return false;
     }
     return slice_is(ret_fields[PING_NAME], "PING");
 }

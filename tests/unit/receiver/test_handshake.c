@@ -460,6 +460,25 @@ static void no_user_gets_in_without_auth(void **state)
     drop(&terms);
 }
 
+/* A client without a user may say nil in its place: that is a wrong user, not a wrong PING. */
+static void nil_is_no_user(void **state)
+{
+    struct handshake_terms terms = terms_with(&many);
+    struct handshake_outcome outcome;
+    struct ping ping = make_ping("common", "", "", false);
+
+    (void)state;
+    ping.n -= 2 + 2 + HANDSHAKE_DIGEST_BYTES;
+    ping.bytes[ping.n++] = 0xc0;
+    ping.bytes[ping.n++] = 0xc0;
+    assert_int_equal(come(&terms, "192.0.2.1", &ping, &outcome), HANDSHAKE_REFUSED);
+    expect_refusal(&outcome, HANDSHAKE_FAULT_USER, "username/password mismatch");
+    ping.bytes[1] = 0xc0; /* elsewhere it is no PING */
+    assert_int_equal(come(&terms, "192.0.2.1", &ping, &outcome), HANDSHAKE_REFUSED);
+    expect_refusal(&outcome, HANDSHAKE_FAULT_FORM, "invalid ping message");
+    drop(&terms);
+}
+
 /* Form, then source, then key, then user: the first that is wrong is told. */
 static void the_order_of_checks(void **state)
 {
@@ -587,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_client_has_the_key_of_its_place),
         cmocka_unit_test(users_come_from_where_they_may),
         cmocka_unit_test(no_user_gets_in_without_auth),
+        cmocka_unit_test(nil_is_no_user),
         cmocka_unit_test(the_order_of_checks),
         cmocka_unit_test(users_are_not_looked_at_unasked),
         cmocka_unit_test(no_memory_lets_nobody_in),
