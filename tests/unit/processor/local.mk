@@ -8,6 +8,15 @@ tests_unit_processor_test_convert_SOURCES = \
 	tests/unit/processor/test_convert.c $(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_convert_LDADD = $(UNIT_PROCESSOR_LIBS)
 
+check_PROGRAMS += tests/unit/processor/test_converter_properties
+tests_unit_processor_test_converter_properties_SOURCES = \
+	tests/unit/processor/test_converter_properties.c \
+	tests/unit/processor/generate.c tests/unit/processor/generate.h \
+	tests/unit/processor/leaves.c tests/unit/processor/leaves.h \
+	tests/unit/processor/otlp_check.c tests/unit/processor/otlp_check.h \
+	$(UNIT_PROCESSOR_SOURCES)
+tests_unit_processor_test_converter_properties_LDADD = $(UNIT_PROCESSOR_LIBS)
+
 check_PROGRAMS += tests/unit/processor/test_fields
 tests_unit_processor_test_fields_SOURCES = \
 	tests/unit/processor/test_fields.c $(UNIT_PROCESSOR_SOURCES)
