@@ -38,7 +38,7 @@ struct run {
     struct buf *records; /* of the group that the last record went into */
     bool is_moved;       /* the scope is another one than that group's */
     bool is_mixed;       /* the last record's group was not its predecessor's */
-    uint64_t head_bytes; /* of the groups that records changed to */
+    uint64_t head_bytes; /* of the groups that records began */
     uint64_t head_limit; /* above it records keep their facts to themselves */
     struct convert_result result;
 };
@@ -592,6 +592,7 @@ static void trim(struct converter *converter)
     converter->json.n = converter->record.n = 0;
     buf_trim(&converter->json, SCRATCH_KEEP_BYTES);
     buf_trim(&converter->record, SCRATCH_KEEP_BYTES);
+    resource_trim(converter->resource);
     record_maker_trim(&converter->maker);
 }
 

@@ -9,8 +9,8 @@
 #define MAX_GROUPS 256
 /* Places of the memory of where groups were found lately. */
 #define FOUND_BITS 12
-/* Memory that a group keeps from frame to frame; the first is the busiest. */
-#define KEEP_FIRST_BYTES ((size_t)4 << 20)
+/* Memory that idle groups keep from frame to frame: all of them together, or each. */
+#define KEEP_ALL_BYTES ((size_t)4 << 20)
 #define KEEP_BYTES ((size_t)16 << 10)
 /* Keys and lengths of ResourceLogs and ScopeLogs. */
 #define HEAD_BYTES (2 * (1 + 5))
@@ -53,6 +53,7 @@ struct frame_builder {
     size_t plain;      /* all groups' records, with their headers' room */
     size_t current;    /* index; only while groups[current].used */
     size_t high;       /* groups from here on were never used */
+    size_t idle_bytes; /* that groups which are not in use own */
     struct buf moving; /* a record on its way from one group to another */
     /* Groups that the chunk at hand chose: in the others `mark` is at the end. */
     uint16_t touched[MAX_GROUPS];
@@ -126,7 +127,9 @@ static void release(struct frame_builder *builder, size_t i)
     group->used = false;
     builder->plain -= group->room;
     group->records.n = group->key.n = 0;
-    buf_trim(&group->records, i == 0 ? KEEP_FIRST_BYTES : KEEP_BYTES);
+    if (builder->idle_bytes + group->records.cap > KEEP_ALL_BYTES)
+        buf_trim(&group->records, KEEP_BYTES);
+    builder->idle_bytes += group->records.cap;
     buf_trim(&group->key, KEEP_BYTES);
 }
 
@@ -448,10 +451,11 @@ static int new_group(struct frame_builder *builder, const struct frame_head *res
     if (r < 0)
         return r;
     group = &builder->groups[i];
+    builder->idle_bytes -= group->records.cap;
     group->key.n = 0;
     if (buf_append(&group->key, resource->bytes.p, resource->bytes.n) < 0 ||
         buf_append(&group->key, scope->bytes.p, scope->bytes.n) < 0)
-        return -ENOMEM;
+        goto no_memory;
     builder->keys[i] = group_key(resource, scope);
     group->resource_id = resource->id;
     group->scope_id = scope->id;
@@ -459,7 +463,7 @@ static int new_group(struct frame_builder *builder, const struct frame_head *res
     group->room = resource->bytes.n + scope->bytes.n + HEAD_BYTES;
     group->records.n = 0;
     if (buf_reserve(&group->records, group->room) < 0)
-        return -ENOMEM;
+        goto no_memory;
     group->records.n = group->mark = group->room;
     group->earlier.records = group->chunk.records = 0;
     group->used = true;
@@ -469,6 +473,9 @@ static int new_group(struct frame_builder *builder, const struct frame_head *res
     if (i >= builder->high)
         builder->high = i + 1;
     return 0;
+no_memory:
+    builder->idle_bytes += group->records.cap;
+    return -ENOMEM;
 }
 
 int frame_builder_group(struct frame_builder *builder, const struct frame_head *resource,
@@ -489,10 +496,11 @@ struct buf *frame_builder_records(struct frame_builder *builder)
 int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
                        const struct frame_head *scope, struct slice record)
 {
+    bool is_new = !find_group(builder, resource, scope);
     struct buf *to;
     int r;
 
-    if (!find_group(builder, resource, scope)) {
+    if (is_new) {
         /* A place for a new group may have to be made by flushing: the record steps aside. */
         builder->moving.n = 0;
         if (buf_append(&builder->moving, record.p, record.n) < 0)
@@ -505,13 +513,13 @@ int frame_builder_move(struct frame_builder *builder, const struct frame_head *r
     touch(builder);
     to = frame_builder_records(builder);
     if (record.p == to->p + to->n)
-        return 0;
+        return is_new;
     if (buf_reserve(to, record.n) < 0)
         return -ENOMEM;
     memcpy(to->p + to->n, record.p, record.n);
     builder->moving.n = 0;
     buf_trim(&builder->moving, KEEP_BYTES);
-    return 0;
+    return is_new;
 }
 
 /* Groups that a flush has emptied, but for the one that is written to. */

@@ -86,7 +86,8 @@ int frame_builder_group(struct frame_builder *builder, const struct frame_head *
 
 /*
  * The same, and puts a record that is not counted in yet behind the group's records: one that was
- * written behind those of the group chosen before, or elsewhere.
+ * written behind those of the group chosen before, or elsewhere. Returns 1 where the group is new,
+ * and so a head more will be written; else 0.
  */
 int frame_builder_move(struct frame_builder *builder, const struct frame_head *resource,
                        const struct frame_head *scope, struct slice record);

@@ -54,7 +54,8 @@ static uint64_t full_hash(struct slice key)
 static struct key_entry *find_slot(struct key_set *set, struct slice key, uint64_t hash)
 {
     size_t mask = set->table_size - 1;
-    size_t at = hash & mask;
+    /* Where the table lies is not known outside: keys that meet cannot be found beforehand. */
+    size_t at = (hash * ((uintptr_t)set->table | 1)) >> 32 & mask;
 
     while (set->table[at].key.p != NULL &&
            (set->table[at].hash != hash || !slice_equal(set->table[at].key, key)))

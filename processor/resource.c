@@ -12,7 +12,8 @@
 #define F_RESOURCE PB_KEY(1, PB_BYTES)
 #define F_SCHEMA_URL PB_KEY(3, PB_BYTES)
 
-#define MAX_HEAD_BYTES ((size_t)1 << 20)
+/* Two heads must leave room for records in a frame. */
+#define MAX_HEAD_BYTES ((size_t)256 << 10)
 #define MAX_CONFIGURED 64
 #define LENGTH_BYTES 2
 /* Places for heads: sets of four, by hash. */
@@ -72,8 +73,8 @@ struct resource {
     uint64_t generation;    /* of the group, counting up; without one 0 counts */
     uint64_t learned;       /* heads so far */
     struct buf joined;      /* a prefix and a key */
-    size_t chosen;  /* index */
-    bool has_large; /* some heads take much memory */
+    size_t chosen;          /* index */
+    bool has_large;         /* some heads take much memory */
     uint64_t hashes[KNOWN]; /* of what is known; 0: nothing */
     struct known known[KNOWN];
 };
@@ -242,7 +243,7 @@ static void end_group(struct resource *resource)
 }
 
 /* What unusual records were known by is not kept beyond their chunk. */
-static void forget_large(struct resource *resource)
+void resource_trim(struct resource *resource)
 {
     if (!resource->has_large)
         return;
@@ -264,7 +265,6 @@ int resource_begin(struct resource *resource)
     const struct facts none = {.set = 0};
 
     end_group(resource);
-    forget_large(resource);
     /* The last head will mostly do again, if it was finished. */
     return resource->hashes[resource->chosen] != 0 ? 0 : resource_choose(resource, &none);
 }

@@ -95,7 +95,8 @@ static inline bool facts_offer_map(struct facts *facts, enum fact_map map, struc
 {
     const uint32_t bit = 1u << map;
 
-    if ((facts->maps_set & bit) != 0 || facts->given == UINT32_MAX || pairs.n > FACT_MAP_MAX_BYTES)
+    if ((facts->maps_set & bit) != 0 || facts->given == UINT32_MAX ||
+        pairs.n + (uint64_t)count * FACT_MAP_PAIR_BYTES > FACT_MAP_MAX_BYTES)
         return false;
     facts->maps_set |= bit;
     facts->map[map] = pairs;
@@ -126,6 +127,9 @@ void resource_free(struct resource **resource);
 
 /* A chunk begins: without a group, and with the head of the last one. Returns 0 or -ENOMEM. */
 int resource_begin(struct resource *resource);
+
+/* A chunk ended: gives memory back that its resources took. */
+void resource_trim(struct resource *resource);
 
 /* A group begins, or ends (NULL). Returns 0; -EFBIG above RESOURCE_MAX_GROUP_BYTES; -EBADMSG, -ENODATA; -ENOMEM. */
 int resource_group(struct resource *resource, const struct resource_group *group);

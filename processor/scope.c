@@ -13,7 +13,7 @@
 #define F_ATTRIBUTE PB_KEY(3, PB_BYTES)
 #define F_DROPPED PB_KEY(4, PB_VARINT)
 
-#define MAX_HEAD_BYTES ((size_t)1 << 20)
+#define MAX_HEAD_BYTES ((size_t)256 << 10)
 #define LENGTH_BYTES 2
 
 void scope_init(struct scope *scope, const struct scope_config *config)

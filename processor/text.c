@@ -41,13 +41,30 @@ static const uint8_t begins[256] = {
     ['a' ... 'z'] = LOGFMT_ONLY,
 };
 
+/*
+ * Most texts are prose that says nothing more. Without an equals sign they are no logfmt and hold no
+ * fields; then only a level in front is left, which begins like a level word.
+ */
+static bool may_say_more(struct slice text, unsigned *formats)
+{
+    static const char first[] = "ACDEFINPTWacdefinptw<[";
+
+    if ((*formats & ~BIT(LOGFMT)) != 0 || memchr(text.p, '=', text.n) != NULL)
+        return true;
+    *formats = 0;
+    return memchr(first, text.p[0], sizeof(first) - 1) != NULL;
+}
+
 enum text_verdict text_parse(struct slice text, struct mp_writer *w)
 {
     unsigned formats;
 
     if (text.n == 0)
         return TEXT_NO;
-    for (formats = begins[text.p[0]]; formats != 0; formats &= formats - 1) {
+    formats = begins[text.p[0]];
+    if (!may_say_more(text, &formats))
+        return TEXT_NO;
+    for (; formats != 0; formats &= formats - 1) {
         enum text_verdict verdict = detectors[__builtin_ctz(formats)](text, w);
 
         if (verdict != TEXT_NO || w->failed)

@@ -2,8 +2,8 @@
  * convert_bench: what a record costs in the processor's innermost part, in nanoseconds of CPU time:
  * decode and convert (MessagePack to OTLP), and compression.
  *
- *     convert_bench [--codec gzip|zstd|none] [--chunk RECORDS] [--batch CHUNKS] [--seconds S]
- *                   [--file PAYLOAD]
+ *     convert_bench [--codec gzip|zstd|none] [--chunk RECORDS] [--batch CHUNKS] [--machines N]
+ *                   [--seconds S] [--file PAYLOAD]
  *
  * The input is the load generator's ten-field records, prepared beforehand, or the entries in a
  * file, repeated. Chunks are converted in batches, as the lane does; a batch ends with a flush. The
@@ -37,6 +37,7 @@ struct options {
     enum frame_codec_id codec;
     uint32_t records;
     unsigned batch;
+    uint32_t machines; /* whose lines are in one chunk */
     double seconds;
     const char *file;
 };
@@ -96,6 +97,8 @@ static void parse(int argc, char **argv, struct options *ret)
             ret->records = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--batch") == 0)
             ret->batch = (unsigned)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--machines") == 0)
+            ret->machines = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--seconds") == 0)
             ret->seconds = strtod(value, NULL);
         else if (strcmp(argv[i], "--file") == 0)
@@ -103,9 +106,9 @@ static void parse(int argc, char **argv, struct options *ret)
         else
             die("unknown option");
     }
-    if (argc % 2 == 0 || ret->records == 0 || ret->batch == 0)
+    if (argc % 2 == 0 || ret->records == 0 || ret->batch == 0 || ret->machines == 0)
         die("usage: convert_bench [--codec gzip|zstd|none] [--chunk RECORDS] [--batch CHUNKS]"
-            " [--seconds S] [--file PAYLOAD]");
+            " [--machines N] [--seconds S] [--file PAYLOAD]");
 }
 
 static struct chunk chunk_of(const uint8_t *p, size_t n)
@@ -131,9 +134,10 @@ static struct chunk payload_of(const uint8_t *p, size_t n)
 
 static void prepare_load(const struct options *options, struct input *ret)
 {
+    const struct load_kind kind = {.job_records = 16, .machines = options->machines};
     struct load_pool *pool = NULL;
 
-    if (load_pool_new(1, 16, false, &pool) < 0)
+    if (load_pool_new(1, &kind, &pool) < 0)
         die("no memory");
     for (uint32_t i = 0; i < PREPARED_CHUNKS; i++) {
         const struct load_chunk load = {.tag = "jobs.worker",
@@ -214,7 +218,7 @@ static void run(const struct options *options, struct input *input)
 
 int main(int argc, char **argv)
 {
-    struct options options = {FRAME_GZIP, 1000, 4, 3, NULL};
+    struct options options = {FRAME_GZIP, 1000, 4, 1, 3, NULL};
     struct input input = {.message = {NULL}};
 
     parse(argc, argv, &options);

@@ -64,6 +64,7 @@ static const char usage[] =
     "  --sent-ns             an 11th field with the time of sending\n"
     "  --seed N              of the records' content (1)\n"
     "  --job-records N       lines that share a trace id and a job id (16); 1: none do\n"
+    "  --machines N          machines whose lines are in one chunk (1)\n"
     "  --report FILE         write the figures as JSON\n";
 
 static uint64_t number(const char *text, const char *option, uint64_t min, uint64_t max)
@@ -113,6 +114,7 @@ enum option_id {
     OPT_SENT_NS,
     OPT_SEED,
     OPT_JOB_RECORDS,
+    OPT_MACHINES,
     OPT_REPORT,
     OPT_HELP
 };
@@ -136,6 +138,7 @@ static const struct option long_options[] = {
     {"sent-ns", no_argument, NULL, OPT_SENT_NS},
     {"seed", required_argument, NULL, OPT_SEED},
     {"job-records", required_argument, NULL, OPT_JOB_RECORDS},
+    {"machines", required_argument, NULL, OPT_MACHINES},
     {"report", required_argument, NULL, OPT_REPORT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -191,13 +194,16 @@ static bool set_option(struct load_options *options, int id, const char *name)
         options->give_up_s = (unsigned)number(optarg, name, 1, 86400);
         break;
     case OPT_SENT_NS:
-        options->with_sent_ns = true;
+        options->kind.with_sent_ns = true;
         break;
     case OPT_SEED:
         options->seed = number(optarg, name, 0, UINT64_MAX);
         break;
     case OPT_JOB_RECORDS:
-        options->job_records = (uint32_t)number(optarg, name, 1, UINT32_MAX);
+        options->kind.job_records = (uint32_t)number(optarg, name, 1, UINT32_MAX);
+        break;
+    case OPT_MACHINES:
+        options->kind.machines = (uint32_t)number(optarg, name, 1, 64);
         break;
     case OPT_REPORT:
         options->report = optarg;
@@ -452,7 +458,7 @@ int main(int argc, char **argv)
                     .window = 4,
                     .first_serial = 1,
                     .seed = 1,
-                    .job_records = 16,
+                    .kind = {.job_records = 16, .machines = 1},
                     .ack_timeout_s = 60,
                     .give_up_s = 120},
         .producing = true,
@@ -471,8 +477,7 @@ int main(int argc, char **argv)
     conns = calloc(run.options.connections, sizeof(conns[0]));
     if (run.epoll_fd < 0 || conns == NULL || resolve(&run) < 0 ||
         getrandom(&run.run_id, sizeof(run.run_id), 0) != sizeof(run.run_id) ||
-        load_pool_new(run.options.seed, run.options.job_records, run.options.with_sent_ns,
-                      &run.pool) < 0) {
+        load_pool_new(run.options.seed, &run.options.kind, &run.pool) < 0) {
         fputs("forward_load: cannot start\n", stderr);
         return 1;
     }

@@ -35,11 +35,10 @@ struct load_options {
     uint64_t seconds;
     uint64_t first_serial;
     uint64_t seed;
-    uint32_t job_records;
+    struct load_kind kind;
     unsigned ack_timeout_s;
     unsigned give_up_s;
     bool retry;
-    bool with_sent_ns;
 };
 
 struct load_stats {

@@ -25,7 +25,8 @@ struct prepared {
     uint16_t n;
     uint16_t timestamp_at;
     uint16_t trace_id_at;
-    uint16_t job_id_at; /* of its last eight digits */
+    uint16_t job_id_at;     /* of its last eight digits */
+    uint16_t machine_at[2]; /* of two digits, in machine_id and worker_id */
     uint16_t seq_at;
     uint16_t sent_ns_at;          /* 0: none */
     uint16_t slots_at[SLOTS_MAX]; /* four hex or two decimal digits of the message to replace */
@@ -41,11 +42,14 @@ struct job {
     uint32_t left; /* lines until another job takes its place */
 };
 
+/* Two digits. */
+#define MACHINES 64u
+
 struct load_pool {
     struct prepared records[RECORD_POOL];
     unsigned next;
     struct job jobs[JOBS];
-    uint32_t job_records;
+    struct load_kind kind;
     uint64_t random;
     char prefix[TIMESTAMP_PREFIX]; /* of the present chunk: 2026-11-22T12:48:37. */
     time_t prefix_s;
@@ -233,11 +237,12 @@ static void add_message(struct load_pool *pool, struct prepared *record, const c
         record->slots_at[i] = (uint16_t)(record->slots_at[i] + record->n - n);
 }
 
+#define MACHINE "comfyui-prod-us-west-2-"
+
 static void prepare(struct load_pool *pool, struct prepared *record, bool with_sent_ns)
 {
     const struct words *words =
         &messages[pool_random(pool) % (sizeof(messages) / sizeof(messages[0]))];
-    unsigned machine = (unsigned)(pool_random(pool) % 64);
     char text[64];
 
     memcpy(record->bytes, "\x92\xd7\x00", 3);
@@ -258,12 +263,12 @@ static void prepare(struct load_pool *pool, struct prepared *record, bool with_s
     record->job_id_at = (uint16_t)(record->n + 5);
     add_string(record, "job-00000000");
     add_string(record, "machine_id");
-    snprintf(text, sizeof(text), "comfyui-prod-us-west-2-%u", machine);
-    add_string(record, text);
+    add_string(record, MACHINE "00");
+    record->machine_at[0] = (uint16_t)(record->n - 2);
     add_string(record, "worker_id");
-    snprintf(text, sizeof(text), "comfyui-prod-us-west-2-%u-worker-%u", machine,
-             (unsigned)(pool_random(pool) % 8));
+    snprintf(text, sizeof(text), MACHINE "00-worker-%u", (unsigned)(pool_random(pool) % 8));
     add_string(record, text);
+    record->machine_at[1] = (uint16_t)(record->n - strlen(text) + sizeof(MACHINE) - 1);
     add_string(record, "source");
     add_string(record, sources[pool_random(pool) % (sizeof(sources) / sizeof(sources[0]))]);
     add_string(record, "component");
@@ -281,8 +286,7 @@ static void prepare(struct load_pool *pool, struct prepared *record, bool with_s
     }
 }
 
-int load_pool_new(uint64_t seed, uint32_t job_records, bool with_sent_ns,
-                  struct load_pool **ret_pool)
+int load_pool_new(uint64_t seed, const struct load_kind *kind, struct load_pool **ret_pool)
 {
     struct load_pool *pool = calloc(1, sizeof(*pool));
     unsigned i;
@@ -290,10 +294,10 @@ int load_pool_new(uint64_t seed, uint32_t job_records, bool with_sent_ns,
     if (pool == NULL)
         return -ENOMEM;
     pool->random = seed;
-    pool->job_records = job_records;
+    pool->kind = *kind;
     pool->prefix_s = -1;
     for (i = 0; i < RECORD_POOL; i++)
-        prepare(pool, &pool->records[i], with_sent_ns);
+        prepare(pool, &pool->records[i], kind->with_sent_ns);
     *ret_pool = pool;
     return 0;
 }
@@ -356,16 +360,25 @@ static const struct job *next_job(struct load_pool *pool)
         put_hex(job->trace_id + 16, (uint32_t)id);
         put_hex(job->trace_id + 24, (uint32_t)(id >> 32));
         put_decimal8(job->number, (uint32_t)(((id >> 32) * 100000000) >> 32));
-        job->left = pool->job_records;
+        job->left = pool->kind.job_records;
     }
     job->left--;
     return job;
 }
 
+/* Who sends a chunk, and when. */
+struct sender {
+    unsigned machine; /* the first of those whose lines are in it */
+    uint32_t first_serial;
+    uint64_t sent_ns;
+};
+
 /* Writes one entry, [time, record], and returns its length. */
 static size_t write_entry(struct load_pool *pool, uint8_t *out, uint32_t serial, uint32_t nanos,
-                          uint64_t sent_ns)
+                          const struct sender *sender)
 {
+    unsigned machine = (sender->machine + serial % pool->kind.machines) % MACHINES;
+    uint64_t sent_ns = sender->sent_ns + serial - sender->first_serial;
     const struct prepared *record = &pool->records[pool->next];
     const struct job *job;
     uint8_t *at;
@@ -384,6 +397,8 @@ static size_t write_entry(struct load_pool *pool, uint8_t *out, uint32_t serial,
     memcpy(out + record->trace_id_at, job->trace_id, sizeof(job->trace_id));
     memcpy(out + record->job_id_at, job->number, sizeof(job->number));
 
+    put_decimal2(out + record->machine_at[0], machine);
+    put_decimal2(out + record->machine_at[1], machine);
     patch_slots(pool, record, out);
     bytes_put_be32(out + record->seq_at, serial);
     if (record->sent_ns_at != 0) {
@@ -395,6 +410,8 @@ static size_t write_entry(struct load_pool *pool, uint8_t *out, uint32_t serial,
 
 static size_t write_entries(struct load_pool *pool, const struct load_chunk *chunk, uint8_t *out)
 {
+    const struct sender sender = {(unsigned)(pool_random(pool) % MACHINES), chunk->first_serial,
+                                  chunk->sent_ns};
     uint32_t nanos = (uint32_t)(chunk->sent_ns % NS_PER_S);
     size_t n = 0;
     uint32_t i;
@@ -404,7 +421,7 @@ static size_t write_entries(struct load_pool *pool, const struct load_chunk *chu
     if (nanos + chunk->records > NS_PER_S)
         nanos = (uint32_t)(NS_PER_S - chunk->records);
     for (i = 0; i < chunk->records; i++)
-        n += write_entry(pool, out + n, chunk->first_serial + i, nanos + i, chunk->sent_ns + i);
+        n += write_entry(pool, out + n, chunk->first_serial + i, nanos + i, &sender);
     return n;
 }
 

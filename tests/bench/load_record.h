@@ -19,6 +19,9 @@
  * Lines come from 64 jobs at a time, mixed at random; a job's lines share its trace id and job id,
  * as real ones do, and after `job_records` lines another job with new random ids takes its place.
  * 1: no two records share an id, the hardest case for compression.
+ *
+ * A chunk's lines come from one machine of 64, as a Fluent Bit sends its own machine's; with
+ * `machines` above 1 they come from so many in turn, as a relay's do.
  */
 #ifndef TESTS_BENCH_LOAD_RECORD_H
 #define TESTS_BENCH_LOAD_RECORD_H
@@ -48,9 +51,14 @@ struct load_chunk {
 
 struct load_pool;
 
-/* The pool depends on its arguments alone. job_records: at least 1. Returns 0 or -ENOMEM. */
-int load_pool_new(uint64_t seed, uint32_t job_records, bool with_sent_ns,
-                  struct load_pool **ret_pool);
+struct load_kind {
+    uint32_t job_records; /* at least 1 */
+    uint32_t machines;    /* 1 to 64 */
+    bool with_sent_ns;
+};
+
+/* The pool depends on its arguments alone. Returns 0 or -ENOMEM. */
+int load_pool_new(uint64_t seed, const struct load_kind *kind, struct load_pool **ret_pool);
 void load_pool_free(struct load_pool **pool);
 
 /* The most bytes that a chunk of so many records takes in any mode. */
