@@ -172,7 +172,7 @@ static void count_record(struct convert_result *result, uint64_t time_ns)
 
 /* ---- groups ---- */
 
-/* The keys of a group marker's resource and scope. */
+/* What OTLP has for a group marker's resource and scope; other keys in them say nothing. */
 struct marker_part {
     struct slice name, version, schema_url;
     struct mp attributes;

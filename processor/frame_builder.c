@@ -30,7 +30,7 @@ struct tally {
  *     │      headers (right-      │                  │              │
  *     0      aligned, late)      room               mark        records.n
  *
- * Not in use: total.records is 0 and it is not the current one.
+ * Not in use: `used` is false; its buffers keep their memory for the next one.
  */
 struct group {
     bool used;

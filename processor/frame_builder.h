@@ -95,7 +95,7 @@ int frame_builder_move(struct frame_builder *builder, const struct frame_head *r
 /*
  * The chosen group's buffer: the record is written behind records->n as a whole log_records field
  * (key 12, length, LogRecord) with records->n as it was, then counted in with
- * frame_builder_record. The pointer holds until the next call of frame_builder_group.
+ * frame_builder_record. The pointer holds until the next _group, _move or _record.
  */
 struct buf *frame_builder_records(struct frame_builder *builder);
 

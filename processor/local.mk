@@ -23,6 +23,7 @@ libconvert_a_SOURCES = \
 	processor/record_attributes.c \
 	processor/record_names.c \
 	processor/record_nest.c \
+	processor/record_pairs.c \
 	processor/record_text.c \
 	processor/resource.c processor/resource.h \
 	processor/scope.c processor/scope.h \

@@ -1,7 +1,8 @@
 /*
  * record_internal: the record at hand, shared by the files of record.c and by nobody else.
  *
- *     record.c             the pairs, the candidates, the record as a whole
+ *     record.c             the candidates, the record as a whole
+ *     record_pairs.c       the pairs of a record or a text
  *     record_names.c       which keys mean what
  *     record_attributes.c  where attributes go: all of them, or as many as a profile allows
  *     record_nest.c        maps whose children mean something: kubernetes, error, trace …
@@ -56,6 +57,9 @@ enum rename {
     RENAME_EXCEPTION_TYPE,
     RENAME_EXCEPTION_MESSAGE,
     RENAME_EXCEPTION_STACK,
+    RENAME_FUNCTION,
+    RENAME_FILE,
+    RENAME_LINE,
     RENAME_PID,
     RENAME_THREAD_NAME,
     RENAME_CALLER, /* "path:line" */
@@ -108,10 +112,14 @@ static inline uint16_t aside_order(const struct state *s, uint8_t value)
 extern const struct name_row record_names[];
 extern const struct slice record_renames[RENAMES];
 
-/* ---- record.c ---- */
+/* ---- record_pairs.c ---- */
 
 /* Makes a key unique. *ret_slot: its row if it has one and is the first so named. */
 int record_enter(struct state *s, struct slice *name, const struct name_slot **ret_slot);
+
+/* Reads a key, of any type, and enters it. */
+int record_key(struct state *s, struct mp *in, struct slice *ret_name,
+               const struct name_slot **ret_slot);
 
 /* Reads `pairs` pairs: each becomes a candidate or an attribute. */
 int record_pairs(struct state *s, struct mp *in, uint32_t pairs);
@@ -119,6 +127,11 @@ int record_pairs(struct state *s, struct mp *in, uint32_t pairs);
 /* A value whose key has a row (or none: NULL); *in is at its content and ends behind it. */
 int record_value(struct state *s, struct mp *in, struct slice name, const struct name_slot *slot,
                  const struct mp_value *v);
+
+/* An attribute of ours: under another name where the record has one so named. */
+int record_put_own(struct state *s, struct slice name, struct mp *in, const struct mp_value *v);
+
+/* ---- record.c ---- */
 
 /* The best candidate of a kind whose order is `from` or worse; NULL when there is none. */
 struct aside *record_best(struct state *s, enum key_kind kind, unsigned from);

@@ -73,7 +73,8 @@ static int take_hints(struct state *s, struct mp in, uint32_t pairs)
 
 /* ---- texts in texts ---- */
 
-/* What was found in a text is nearer to the program that wrote it: it wins. */
+/* What was found in a text is nearer to the program that wrote it: it wins, but for the machine that
+ * the record around it names: that one has forwarded it. */
 static int take_pairs(struct state *s, struct mp in, uint32_t pairs)
 {
     const struct trace_context outer = s->trace;
