@@ -300,8 +300,9 @@ static int place_record(struct run *run, const struct record_out *out)
         if (r < 0)
             return r;
         run->records = frame_builder_records(run->builder);
-        run->head_bytes +=
-            resource_head(converter->resource)->bytes.n + scope_head(&converter->scope)->bytes.n;
+        if (r > 0)
+            run->head_bytes += resource_head(converter->resource)->bytes.n +
+                               scope_head(&converter->scope)->bytes.n;
         run->is_moved = false;
         run->is_mixed = changed > 0;
     }

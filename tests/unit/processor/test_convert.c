@@ -376,6 +376,40 @@ static void expect_resource(json_object *root, const char *text, const char *ser
     assert_string_equal(text_at(scope, "scope/name"), scope_name);
 }
 
+/*
+ * What heads may take by a chunk's bytes is for heads that are written: two machines in turn are two
+ * groups, however often they change and however long the tag is.
+ */
+static void machines_in_turn(void **state)
+{
+    struct rig rig;
+    struct buf e = new_buf();
+    struct chunk chunk;
+    json_object *root, *all;
+    char tag[1024];
+
+    (void)state;
+    rig_init(&rig, FRAME_GZIP, CONVERT_TRACE_PAD);
+    memset(tag, 't', sizeof(tag));
+    for (int i = 0; i < 4000; i++)
+        put_log(&e, "x", i % 2 == 0 ? "m1" : "m2");
+    chunk = chunk_of(&e);
+    chunk.tag = slice_of((const uint8_t *)tag, sizeof(tag));
+    assert_int_equal(rig_convert(&rig, &chunk), 0);
+    root = rig_json(&rig);
+    all = at(root, "resourceLogs");
+    assert_int_equal(json_object_array_length(all), 2);
+    for (size_t i = 0; i < 2; i++) {
+        json_object *one = json_object_array_get_idx(all, i);
+
+        assert_int_equal(json_object_array_length(at(one, "scopeLogs/0/logRecords")), 2000);
+        assert_string_not_equal(attribute_text(at(one, "resource"), "host.name"), "");
+    }
+    json_object_put(root);
+    buf_fini(&e);
+    rig_fini(&rig);
+}
+
 /* A group's resource and scope are those of the records up to its end, and of no others. */
 static void groups(void **state)
 {
@@ -886,6 +920,7 @@ int main(void)
         cmocka_unit_test(span_and_parent),
         cmocka_unit_test(fluent_bit_events),
         cmocka_unit_test(groups),
+        cmocka_unit_test(machines_in_turn),
         cmocka_unit_test(heads_are_bounded),
         cmocka_unit_test(event_times),
         cmocka_unit_test(carriers),
