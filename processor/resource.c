@@ -263,10 +263,14 @@ void resource_trim(struct resource *resource)
 int resource_begin(struct resource *resource)
 {
     const struct facts none = {.set = 0};
+    int r;
 
     end_group(resource);
     /* The last head will mostly do again, if it was finished. */
-    return resource->hashes[resource->chosen] != 0 ? 0 : resource_choose(resource, &none);
+    if (resource->hashes[resource->chosen] != 0)
+        return 0;
+    r = resource_choose(resource, &none);
+    return r < 0 ? r : 0;
 }
 
 uint32_t resource_given(const struct resource *resource)

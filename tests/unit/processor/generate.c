@@ -130,6 +130,8 @@ static void put_fitting_text(struct generate *g, const struct name_row *row, str
         put_format(out, one_in(g, 2) ? "stdout" : "stderr");
     else if (row->kind == KEY_RENAME && row->value == RENAME_CALLER)
         put_format(out, "src/f%u.go:%u", g->serial++, generate_below(g, 5000));
+    else if ((row->kind == KEY_FACT || row->kind == KEY_MACHINE) && one_in(g, 4))
+        put_format(out, "machine-000%u-tail-0000", generate_below(g, 3));
     else if (row->kind == KEY_FACT && one_in(g, 3))
         put_format(out, "/reg.io/n%u:v%u", g->serial, g->serial + 1);
     else
@@ -553,7 +555,11 @@ static void put_children(struct generate *g, const char *name, struct buf *out)
             row = row_of(known_name(g));
         put_str(out,
                 strlen(row->name) > length && one_in(g, 4) == 0 ? row->name + length + 1 : "k_1");
-        if (row->kind == KEY_LABELS && !one_in(g, 4)) {
+        if (row->kind == KEY_LABELS && one_in(g, 3)) {
+            put_map(out, 1);
+            put_str(out, "label-of-it");
+            put_str(out, one_in(g, 2) ? "begin-000-a-end-0000" : "begin-000-b-end-0000");
+        } else if (row->kind == KEY_LABELS && !one_in(g, 4)) {
             generate_map(g, generate_below(g, 4), out);
         } else if (one_in(g, 3)) {
             generate_value(g, 1, out);
@@ -609,7 +615,7 @@ static void put_odd_key(struct generate *g, struct buf *out)
     if (one_in(g, 2))
         generate_value(g, 1, out);
     else
-        put_text_value(g, out, slice_string(pick(g, names, COUNT(names))));
+        put_text_value(g, out, slice_string(pick(g, names, one_in(g, 2) ? 4 : COUNT(names))));
 }
 
 static void put_pair_of_any_kind(struct generate *g, unsigned depth, struct buf *out)
@@ -636,17 +642,31 @@ void generate_map(struct generate *g, uint32_t pairs, struct buf *out)
         put_pair_of_any_kind(g, 0, out);
 }
 
+static void put_body(struct generate *g, const char *name, struct buf *out)
+{
+    struct buf text = new_buf();
+
+    put_str(out, name);
+    generate_text(g, generate_below(g, 5), &text);
+    put_text_value(g, out, buf_slice(&text));
+    buf_fini(&text);
+}
+
 void generate_record(struct generate *g, uint32_t number, struct buf *out)
 {
+    static const char *const bodies[] = {"message", "log", "msg"};
     uint32_t pairs = generate_below(g, 24);
+    bool has_body = !one_in(g, 3);
 
     if (one_in(g, 30))
         pairs = generate_below(g, 300);
     if (one_in(g, 400))
         pairs = generate_below(g, 5000);
-    put_container_head(g, out, true, pairs + 1);
+    put_container_head(g, out, true, pairs + 1 + has_body);
     put_str(out, GENERATE_NUMBER);
     put_uint(out, number);
     for (uint32_t i = 0; i < pairs; i++)
         put_pair_of_any_kind(g, 1, out);
+    if (has_body)
+        put_body(g, pick(g, bodies, COUNT(bodies)), out);
 }

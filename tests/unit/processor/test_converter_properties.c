@@ -45,6 +45,7 @@ struct span {
 /* A record that was generated, and what says more about it. */
 struct item {
     struct span entry, record, metadata;
+    struct span odd_time;     /* of the event, where it can be none */
     struct span marker;       /* the entry that began its group */
     struct span group, scope; /* their attributes */
     bool json;
@@ -91,8 +92,11 @@ static struct slice slice_of_span(const struct story *story, struct span span)
     return slice_of(story->bytes.p + span.at, span.n);
 }
 
-static void put_time(struct generate *g, struct buf *out)
+static void put_time(struct generate *g, struct buf *out, struct span *ret_odd)
 {
+    size_t at = out->n;
+
+    ret_odd->n = 0;
     switch (generate_below(g, 8)) {
     case 0:
         put_uint(out, 1600000000 + generate_below(g, 1u << 27));
@@ -102,6 +106,14 @@ static void put_time(struct generate *g, struct buf *out)
         break;
     case 2:
         generate_value(g, 0, out);
+        break;
+    case 3:
+        put_int(out, -(int64_t)generate_below(g, 1u << 30) - 1);
+        *ret_odd = span_since(out, at);
+        break;
+    case 4:
+        put_str(out, generate_below(g, 2) == 0 ? "noon" : "2024-01-15");
+        *ret_odd = span_since(out, at);
         break;
     default:
         put_event_time(out, 1600000000 + generate_below(g, 1u << 27), generate_below(g, 1u << 29));
@@ -118,8 +130,12 @@ static void put_otlp_metadata(struct generate *g, struct buf *out)
     put_str(out, generate_below(g, 2) == 0 ? "Loud" : "warn");
     put_str(out, "attributes");
     generate_map(g, generate_below(g, 5), out);
-    put_str(out, generate_below(g, 2) == 0 ? "trace_id" : "event_name");
-    put_bin(out, "0123456789abcdef", generate_below(g, 4) == 0 ? 8 : 16);
+    if (generate_below(g, 2) == 0) {
+        put_str(out, "trace_id");
+        put_bin(out, "0123456789abcdef", generate_below(g, 4) == 0 ? 8 : 16);
+    } else {
+        put_pair(out, "event_name", "an event's name");
+    }
     put_str(out, "observed_timestamp");
     put_uint(out, 1700000000000000000u + generate_below(g, 1u << 30));
     put_str(out, generate_below(g, 2) == 0 ? "trace_flags" : "timestamp");
@@ -158,7 +174,7 @@ static void put_attributes(struct generate *g, struct buf *out, struct span *ret
     }
     if (generate_below(g, 2) == 0) {
         out->n = at;
-        generate_map(g, generate_below(g, 5), out);
+        generate_map(g, generate_below(g, 8), out);
     }
     *ret = span_since(out, at);
     g->is_small = false;
@@ -209,13 +225,13 @@ static void put_record_entry(struct generate *g, struct story *story, const stru
     if (generate_below(g, 3) == 0) {
         put_array(out, 2);
         put_array(out, 2);
-        put_time(g, out);
+        put_time(g, out, &item->odd_time);
         start = out->n;
         put_metadata(g, out);
         item->metadata = span_since(out, start);
     } else {
         put_array(out, 2);
-        put_time(g, out);
+        put_time(g, out, &item->odd_time);
     }
     start = out->n;
     generate_record(g, story->first + story->count, out);
@@ -301,7 +317,7 @@ static void put_message(struct generate *g, struct story *story)
     struct item *item = &story->item[story->count];
 
     memset(item, 0, sizeof(*item));
-    put_time(g, &story->bytes);
+    put_time(g, &story->bytes, &item->odd_time);
     item->record.at = story->bytes.n;
     generate_record(g, story->first + story->count++, &story->bytes);
     item->record = span_since(&story->bytes, item->record.at);
@@ -424,15 +440,16 @@ static void expect_part(struct lab *lab, uint32_t number, const char *what, stru
         fail_seed(lab, "record %u: of its %s is missing: %s", number, what, lab->leaves.missing);
 }
 
-static bool has_attribute(struct slice record, struct slice name)
+/* Of a record or, with `field` 1, a resource. */
+static bool has_attribute(struct slice message, uint32_t field, struct slice name)
 {
-    struct pb_reader r = pb_reader_of(record);
+    struct pb_reader r = pb_reader_of(message);
     struct pb_field f, key;
 
     while (pb_next(&r, &f) > 0) {
         struct pb_reader pair = pb_reader_of(f.bytes);
 
-        if (f.number == 6 && pb_next(&pair, &key) > 0 && slice_equal(key.bytes, name))
+        if (f.number == field && pb_next(&pair, &key) > 0 && slice_equal(key.bytes, name))
             return true;
     }
     return false;
@@ -452,15 +469,28 @@ static void expect_correlation(struct lab *lab, uint32_t number, struct slice ma
         assert_int_equal(mp_skip_content(&in, &key), 0);
         assert_int_equal(mp_skip(&in, 1), 0);
         for (size_t n = 0; n < 4 && key.type == MP_STR; n++)
-            if (slice_is(key.bytes, names[n]) && !has_attribute(record, key.bytes))
+            if (slice_is(key.bytes, names[n]) && !has_attribute(record, 6, key.bytes))
                 fail_seed(lab, "record %u: %s is no attribute", number, names[n]);
     }
+}
+
+static void expect_configured(struct lab *lab, uint32_t number, struct slice resource)
+{
+    const bool more = lab->config.resource_attributes != NULL;
+
+    if (!has_attribute(resource, 1, SLICE_LITERAL("deployment.environment")) ||
+        (lab->config.service_name != NULL &&
+         !has_attribute(resource, 1, SLICE_LITERAL("service.name"))) ||
+        (more && !has_attribute(resource, 1, SLICE_LITERAL("k8s.cluster.name"))) ||
+        (more && !has_attribute(resource, 1, SLICE_LITERAL("host.name"))))
+        fail_seed(lab, "record %u: a configured attribute is missing", number);
 }
 
 static void expect_all(struct lab *lab, uint32_t number, const struct otlp_place *place)
 {
     const struct item *item = &lab->story->item[number - lab->story->first];
 
+    expect_configured(lab, number, place->resource);
     if (item->json) {
         if (!leaves_have_json(&lab->leaves, slice_of_span(lab->story, item->record)))
             fail_seed(lab, "record %u: is missing: %s", number, lab->leaves.missing);
@@ -468,6 +498,7 @@ static void expect_all(struct lab *lab, uint32_t number, const struct otlp_place
     }
     expect_part(lab, number, "fields", item->record);
     expect_part(lab, number, "metadata", item->metadata);
+    expect_part(lab, number, "event's time", item->odd_time);
     expect_part(lab, number, "group's resource", item->group);
     expect_part(lab, number, "group's scope", item->scope);
     expect_correlation(lab, number, slice_of_span(lab->story, item->record), place->record);
@@ -697,6 +728,42 @@ static void run_seed(uint64_t seed)
         free_story(&story[i]);
 }
 
+/* A head above what is kept is forgotten when the next chunk begins, which has its own scope. */
+static void a_large_head_is_forgotten(void **state)
+{
+    const struct converter_config config = {.max_decompressed = 1000};
+    struct buf entry = new_buf(), label = new_buf();
+    struct chunk chunk;
+    struct lab lab;
+    json_object *root;
+
+    (void)state;
+    open_lab(&lab, &config, FRAME_NONE, 0);
+    for (unsigned i = 0; i < 9000; i++)
+        put_bytes(&label, "x", 1);
+    put_hex(&entry, "92 01 81 aa 6b756265726e65746573 81 a6 6c6162656c73 81 a1 61");
+    put_str_n(&entry, label.p, label.n);
+    chunk = chunk_of(&entry);
+    assert_int_equal(rig_convert(&lab.rig, &chunk), 0);
+    root = rig_json(&lab.rig);
+    assert_int_equal(strlen(attribute_text(at(root, "resourceLogs/0/resource"), "k8s.pod.label.a")),
+                     9000);
+    json_object_put(root);
+    frames_cut(&lab.rig.frames, 0);
+    entry.n = 0;
+    put_hex(&entry, "92 01 80");
+    chunk = chunk_of(&entry);
+    chunk.tag = SLICE_LITERAL("another");
+    assert_int_equal(rig_convert(&lab.rig, &chunk), 0);
+    root = rig_json(&lab.rig);
+    assert_string_equal(attribute_text(at(root, "resourceLogs/0/scopeLogs/0/scope"), "fluent.tag"),
+                        "another");
+    json_object_put(root);
+    buf_fini(&entry);
+    buf_fini(&label);
+    close_lab(&lab);
+}
+
 static unsigned long from_environment(const char *name, unsigned long otherwise)
 {
     const char *text = getenv(name);
@@ -716,7 +783,10 @@ static void whatever_comes_in(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whatever_comes_in)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_large_head_is_forgotten),
+        cmocka_unit_test(whatever_comes_in),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
