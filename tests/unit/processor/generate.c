@@ -302,8 +302,10 @@ static void put_syslog(struct generate *g, unsigned depth, struct buf *out)
         put_format(out, one_in(g, 2) ? "-" : "[exampleSDID@32473 iut=\"33\" src=\"a\\\"bcde\"]");
         put_format(out, " ");
     } else {
-        put_format(out, "Jan %2u 10:30:45 host%u app[%u]: ", 1 + generate_below(g, 28), g->serial++,
-                   generate_below(g, 99999));
+        put_format(out, "Jan %2u 10:30:45 ", 1 + generate_below(g, 28));
+        if (one_in(g, 2))
+            put_format(out, "host%u ", g->serial++);
+        put_format(out, "app%u[%u]: ", g->serial++, generate_below(g, 99999));
     }
     generate_text(g, depth, out);
 }
@@ -539,6 +541,34 @@ void generate_value(struct generate *g, unsigned depth, struct buf *out)
     }
 }
 
+/* Of the length that makes a resource's head an unusual one. */
+static void put_long(struct generate *g, struct buf *out)
+{
+    struct buf text = new_buf();
+
+    for (uint32_t n = 500 + generate_below(g, 1000); n > 0; n--)
+        put_token(g, &text);
+    put_text_value(g, out, buf_slice(&text));
+    buf_fini(&text);
+}
+
+/* That are taken for each other by who looks at their ends alone, or before they are UTF-8. */
+static void put_labels(struct generate *g, struct buf *out)
+{
+    if (one_in(g, 4)) {
+        put_map(out, 2);
+        put_pair(out, "a\xff", "one");
+        put_pair(out, "a\xfe", "two");
+        return;
+    }
+    put_map(out, 1);
+    put_str(out, "label-of-it");
+    if (one_in(g, 8))
+        put_long(g, out);
+    else
+        put_str(out, one_in(g, 2) ? "begin-000-a-end-0000" : "begin-000-b-end-0000");
+}
+
 /* A nesting map's children: those that mean something, and others. */
 static void put_children(struct generate *g, const char *name, struct buf *out)
 {
@@ -556,9 +586,7 @@ static void put_children(struct generate *g, const char *name, struct buf *out)
         put_str(out,
                 strlen(row->name) > length && one_in(g, 4) == 0 ? row->name + length + 1 : "k_1");
         if (row->kind == KEY_LABELS && one_in(g, 3)) {
-            put_map(out, 1);
-            put_str(out, "label-of-it");
-            put_str(out, one_in(g, 2) ? "begin-000-a-end-0000" : "begin-000-b-end-0000");
+            put_labels(g, out);
         } else if (row->kind == KEY_LABELS && !one_in(g, 4)) {
             generate_map(g, generate_below(g, 4), out);
         } else if (one_in(g, 3)) {
@@ -652,6 +680,18 @@ static void put_body(struct generate *g, const char *name, struct buf *out)
     buf_fini(&text);
 }
 
+/* With a resource of its own, and not much else. */
+static void put_labelled(struct generate *g, uint32_t number, struct buf *out)
+{
+    put_map(out, 2);
+    put_str(out, GENERATE_NUMBER);
+    put_uint(out, number);
+    put_str(out, "kubernetes");
+    put_map(out, 1);
+    put_str(out, "labels");
+    put_labels(g, out);
+}
+
 void generate_record(struct generate *g, uint32_t number, struct buf *out)
 {
     static const char *const bodies[] = {"message", "log", "msg"};
@@ -662,6 +702,10 @@ void generate_record(struct generate *g, uint32_t number, struct buf *out)
         pairs = generate_below(g, 300);
     if (one_in(g, 400))
         pairs = generate_below(g, 5000);
+    if (one_in(g, 12)) {
+        put_labelled(g, number, out);
+        return;
+    }
     put_container_head(g, out, true, pairs + 1 + has_body);
     put_str(out, GENERATE_NUMBER);
     put_uint(out, number);
