@@ -14,6 +14,7 @@ tests_unit_processor_test_converter_properties_SOURCES = \
 	tests/unit/processor/generate.c tests/unit/processor/generate.h \
 	tests/unit/processor/leaves.c tests/unit/processor/leaves.h \
 	tests/unit/processor/otlp_check.c tests/unit/processor/otlp_check.h \
+	tests/unit/processor/story.c tests/unit/processor/story.h \
 	$(UNIT_PROCESSOR_SOURCES)
 tests_unit_processor_test_converter_properties_LDADD = $(UNIT_PROCESSOR_LIBS)
 
