@@ -260,14 +260,14 @@ static int put_metadata(struct state *s, const struct record_event *event)
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && i < m->attributes_count; i++) {
-        const struct name_slot *ignored;
+        const struct name_slot *slot; /* no field comes of it; a profile keeps it */
         struct slice name;
 
-        r = record_key(s, &in, &name, &ignored);
+        r = record_key(s, &in, &name, &slot);
         if (r == 0)
             r = mp_next(&in, &v);
         if (r == 0)
-            r = otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, &in, &v);
+            r = otlp_value_put_pair(record_out(s, slot), F_ATTRIBUTE, name, &in, &v);
     }
     if (r == 0 && !m->is_complete) {
         r = mp_next(&raw, &v);

@@ -96,7 +96,8 @@ struct state {
     unsigned kinds; /* bits: of the candidates */
     struct trace_context trace;
     /* A profile's limit; without one all stay 0. */
-    unsigned flat, kept, more;
+    unsigned flat, more;
+    unsigned kept;        /* bits by the lengths of the names */
     struct otlp_out side; /* the surplus */
     struct aside aside[MAX_ASIDE];
 };
