@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/fd.h"
 
 /* Datagrams in a row; clients' connections wait meanwhile. */
@@ -101,11 +102,13 @@ static bool answer(int fd, struct datagram *d)
     return sendmsg(fd, &d->header, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
 }
 
-uint64_t heartbeat_answer(int fd)
+uint64_t heartbeat_answer(struct heartbeat_limit *limit, int fd, uint64_t now_ns)
 {
     union address own = own_address(fd);
     uint64_t answered = 0;
 
+    if (now_ns - limit->since_ns >= NS_PER_S)
+        *limit = (struct heartbeat_limit){.since_ns = now_ns};
     for (unsigned i = 0; i < HEARTBEATS_PER_WAKE; i++) {
         struct datagram d;
         int r = take(fd, &d);
@@ -116,8 +119,11 @@ uint64_t heartbeat_answer(int fd)
         if (r == 0)
             continue;
         port = port_of(&d.from);
-        if (port >= WELL_KNOWN_PORTS && port != port_of(&own) && answer(fd, &d))
+        if (limit->answers < HEARTBEATS_PER_SECOND && port >= WELL_KNOWN_PORTS &&
+            port != port_of(&own) && answer(fd, &d)) {
+            limit->answers++;
             answered++;
+        }
     }
     return answered;
 }

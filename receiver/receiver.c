@@ -30,7 +30,8 @@ struct receiver {
     char host[HOST_NAME_MAX + 1];
     sd_event_source *sockets, *bell, *timer, *again;
     sd_event_source *heartbeats[HEARTBEATS_MAX]; /* NULL where there is none */
-    uint64_t armed_ns;                           /* when the timer goes off; 0: it is off */
+    struct heartbeat_limit heartbeat_limit;
+    uint64_t armed_ns; /* when the timer goes off; 0: it is off */
     bool draining;
     uint64_t deadline_ns;
 };
@@ -235,7 +236,8 @@ static int on_heartbeat(sd_event_source *source, int fd, uint32_t revents, void 
 
     (void)source;
     (void)revents;
-    status_add(role_status(receiver->context), METRIC_HEARTBEATS, heartbeat_answer(fd));
+    status_add(role_status(receiver->context), METRIC_HEARTBEATS,
+               heartbeat_answer(&receiver->heartbeat_limit, fd, clock_monotonic_ns()));
     return 0;
 }
 
