@@ -51,13 +51,23 @@ static void put_time(struct generate *g, struct buf *out, struct story_span *ret
 /* Fluent Bit's "otlp" of a record that it took as OTLP. */
 static void put_otlp_metadata(struct generate *g, struct buf *out)
 {
-    put_map(out, 6);
-    put_str(out, "severity_number");
-    put_uint(out, 1 + generate_below(g, 25));
+    bool has_number = generate_below(g, 4) != 0;
+
+    put_map(out, 5 + has_number);
+    if (has_number) {
+        put_str(out, "severity_number");
+        put_uint(out, 1 + generate_below(g, 25));
+    }
     put_str(out, "severity_text");
     put_str(out, generate_below(g, 2) == 0 ? "Loud" : "warn");
     put_str(out, "attributes");
-    generate_map(g, generate_below(g, 5), out);
+    if (generate_below(g, 2) == 0) {
+        put_map(out, 2);
+        put_pair(out, "job_id", "their job");
+        put_pair(out, "worker_id", "their worker");
+    } else {
+        generate_map(g, generate_below(g, 5), out);
+    }
     if (generate_below(g, 2) == 0) {
         put_str(out, "trace_id");
         put_bin(out, "0123456789abcdef", generate_below(g, 4) == 0 ? 8 : 16);

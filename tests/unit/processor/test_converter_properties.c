@@ -102,6 +102,43 @@ static uint64_t sum(uint64_t h, struct slice bytes)
     return h ^ bytes.n;
 }
 
+/* What the fleet's logs are found by. */
+static bool is_correlation(struct slice name)
+{
+    return slice_is(name, "trace_id") || slice_is(name, "job_id") || slice_is(name, "machine_id") ||
+           slice_is(name, "worker_id");
+}
+
+static void expect_no_ids(struct lab *lab, uint32_t number, struct slice any)
+{
+    struct pb_reader r = pb_reader_of(any);
+    struct pb_field f, key;
+
+    if (pb_next(&r, &f) <= 0 || f.number != 6)
+        return;
+    for (r = pb_reader_of(f.bytes); pb_next(&r, &f) > 0;) {
+        struct pb_reader pair = pb_reader_of(f.bytes);
+
+        if (pb_next(&pair, &key) > 0 && is_correlation(key.bytes))
+            fail_seed(lab, "record %u: %.*s was folded", number, (int)key.bytes.n, key.bytes.p);
+    }
+}
+
+/* The profile's surplus has no ids; a sender's own "sluice.more" is not made with them. */
+static void expect_ids_flat(struct lab *lab, uint32_t number, struct slice record)
+{
+    struct pb_reader r = pb_reader_of(record);
+    struct pb_field f, key, value;
+
+    while (pb_next(&r, &f) > 0) {
+        struct pb_reader pair = pb_reader_of(f.bytes);
+
+        if (f.number == 6 && pb_next(&pair, &key) > 0 && pb_next(&pair, &value) > 0 &&
+            key.bytes.n >= 11 && memcmp(key.bytes.p, "sluice.more", 11) == 0)
+            expect_no_ids(lab, number, value.bytes);
+    }
+}
+
 static void expect_part(struct lab *lab, uint32_t number, const char *what, struct story_span part)
 {
     if (part.n > 0 && !leaves_have(&lab->leaves, story_slice(lab->story, part)))
@@ -123,11 +160,10 @@ static bool has_attribute(struct slice message, uint32_t field, struct slice nam
     return false;
 }
 
-/* What the fleet's logs are found by is an attribute of the record, not folded into another. */
+/* It is an attribute of the record, not folded into another. */
 static void expect_correlation(struct lab *lab, uint32_t number, struct slice map,
                                struct slice record)
 {
-    static const char *const names[] = {"trace_id", "job_id", "machine_id", "worker_id"};
     struct mp in = mp_of(map);
     struct mp_value head, key;
 
@@ -136,9 +172,9 @@ static void expect_correlation(struct lab *lab, uint32_t number, struct slice ma
         assert_int_equal(mp_next(&in, &key), 0);
         assert_int_equal(mp_skip_content(&in, &key), 0);
         assert_int_equal(mp_skip(&in, 1), 0);
-        for (size_t n = 0; n < 4 && key.type == MP_STR; n++)
-            if (slice_is(key.bytes, names[n]) && !has_attribute(record, 6, key.bytes))
-                fail_seed(lab, "record %u: %s is no attribute", number, names[n]);
+        if (key.type == MP_STR && is_correlation(key.bytes) && !has_attribute(record, 6, key.bytes))
+            fail_seed(lab, "record %u: %.*s is no attribute", number, (int)key.bytes.n,
+                      key.bytes.p);
     }
 }
 
@@ -159,6 +195,8 @@ static void expect_all(struct lab *lab, uint32_t number, const struct otlp_place
     const struct story_item *item = &lab->story->item[number - lab->story->first];
 
     expect_configured(lab, number, place->resource);
+    if (lab->config.is_limited)
+        expect_ids_flat(lab, number, place->record);
     if (item->json) {
         if (!leaves_have_json(&lab->leaves, story_slice(lab->story, item->record)))
             fail_seed(lab, "record %u: is missing: %s", number, lab->leaves.missing);
