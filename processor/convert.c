@@ -417,9 +417,7 @@ static int convert_entry(struct run *run, struct mp *in)
 
     if (r < 0)
         return r;
-    if (entry.type != MP_ARRAY)
-        return -EBADMSG;
-    if (entry.count < 2) {
+    if (entry.type != MP_ARRAY || entry.count < 2) {
         run->result.dropped_invalid++;
         return mp_skip_content(in, &entry);
     }

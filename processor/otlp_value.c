@@ -296,7 +296,8 @@ static int put_scalar(struct otlp_out *o, uint8_t field, const struct mp_value *
     case MP_STR:
         return put_text_value(o, field, v->bytes);
     case MP_BIN:
-        return put_bytes_value(o, field, v->bytes);
+        return otlp_value_is_text(v->bytes) ? put_text_value(o, field, v->bytes)
+                                            : put_bytes_value(o, field, v->bytes);
     default:
         return put_ext_value(o, field, v);
     }

@@ -2,11 +2,14 @@
  * otlp_value: a MessagePack value as an OTLP AnyValue, with its type.
  *
  *   nil                 empty AnyValue        str    stringValue, sanitised to UTF-8
- *   bool                boolValue             bin    bytesValue, also of what would be UTF-8
+ *   bool                boolValue             bin    stringValue if it is text, else bytesValue
  *   integers in int64   intValue              ext    kvlistValue {type, data}
  *   integers above      stringValue           array  arrayValue
  *   float, float32      doubleValue, its bits map    kvlistValue, its keys as text
  *                       (NaN, Inf, -0 too)
+ *
+ * A bin is text if it is UTF-8 without a NUL and not empty: Fluentd reads files as bytes, and sends
+ * their lines as bin.
  *
  * Keys of maps are text and, in one map, unique: the second "a" is "a#2", whatever it was before it
  * was text or was sanitised (kvlist_keys.h; at the top level key_set.h).
@@ -32,6 +35,12 @@
 #define OTLP_VALUE_MAX_DEPTH 28
 
 #define OTLP_KEY_TEXT_BYTES 96
+
+/* Whether a bin is text. */
+static inline bool otlp_value_is_text(struct slice bin)
+{
+    return bin.n > 0 && memchr(bin.p, 0, bin.n) == NULL && utf8_is_valid(bin);
+}
 
 /* A map's key as text, not sanitised yet: borrowed, or in `scratch`. Skips the content of a
  * container. */

@@ -189,7 +189,18 @@ static void note_kept(struct state *s, const struct name_slot *slot, const struc
 int record_value(struct state *s, struct mp *in, struct slice name, const struct name_slot *slot,
                  const struct mp_value *v)
 {
+    struct mp_value text;
     struct aside *a;
+
+    /* Fluentd reads files as bytes and sends their lines as bin: what is text is read as text. Ids
+     * may be bytes. */
+    if (v->type == MP_BIN && slot != NULL && otlp_value_is_text(v->bytes)) {
+        if (slot->kind == KEY_TRACE)
+            note_kept(s, slot, v);
+        text = *v;
+        text.type = MP_STR;
+        v = &text;
+    }
 
     if (slot == NULL)
         return otlp_value_put_pair(record_out(s, NULL), F_ATTRIBUTE, name, in, v);

@@ -50,7 +50,8 @@ static inline bool two_digits(const uint8_t *p)
 
 bool scan_is_clock(const uint8_t *p)
 {
-    return two_digits(p) && p[2] == ':' && two_digits(p + 3) && p[5] == ':' && two_digits(p + 6);
+    return two_digits(p) && p[2] == ':' && two_digits(p + 3) && p[5] == ':' && two_digits(p + 6) &&
+           (p[0] < '2' || (p[0] == '2' && p[1] < '4')) && p[3] < '6' && p[6] < '7';
 }
 
 /* The length of "Z", "+hh:mm" or "+hhmm" at p; 0 where there is none. */

@@ -19,6 +19,8 @@
 struct head {
     struct scan_time time;
     struct slice thread; /* of brackets before the level */
+    struct slice pid;    /* Spring Boot's, and its name of the program */
+    struct slice application;
     struct slice level;
     struct slice component;
 };
@@ -81,6 +83,13 @@ static bool is_dotted(struct slice word)
     return dot != NULL && dot > word.p && dot + 1 < word.p + word.n;
 }
 
+/* "TypeError: x is no function": what happened, not where. */
+static bool is_exception(struct slice name)
+{
+    return (name.n >= 5 && memcmp(name.p + name.n - 5, "Error", 5) == 0) ||
+           (name.n >= 9 && memcmp(name.p + name.n - 9, "Exception", 9) == 0);
+}
+
 /* "component: ", "[component] " and behind loggers of their kind "component - "; or nothing. */
 static void take_component(struct scan *s, bool may_dash, struct slice *ret)
 {
@@ -101,12 +110,42 @@ static void take_component(struct scan *s, bool may_dash, struct slice *ret)
     if (!scan_at_class(&at, SCAN_FIRST))
         return;
     *ret = scan_run(&at, SCAN_COMPONENT);
-    if (ret->p[ret->n - 1] == ':' && scan_at(&at, ' '))
+    if (ret->p[ret->n - 1] == ':' && scan_at(&at, ' ') &&
+        memmem(ret->p, ret->n, "://", 3) == NULL) {
         ret->n--;
-    else if (!(may_dash || is_dotted(*ret)) || !scan_literal(&at, " - "))
+        if (is_exception(*ret))
+            ret->n = 0;
+    } else if (!(may_dash || is_dotted(*ret)) || !scan_literal(&at, " - "))
         ret->n = 0;
     if (ret->n > 0)
         *s = at;
+}
+
+/* Spring Boot behind the level: "12345 --- [main] c.e.Application : text"; its name of the program
+ * may stand in brackets before the thread. Moves only over the whole of it. */
+static void take_spring(struct scan *s, struct head *h)
+{
+    struct scan at = *s;
+    struct slice pid = scan_run(&at, SCAN_DIGIT), thread, name, logger;
+
+    if (pid.n == 0 || !scan_literal(&at, " --- ") || !take_brackets(&at, &thread))
+        return;
+    scan_blanks(&at);
+    if (take_brackets(&at, &name)) {
+        h->application = thread;
+        thread = name;
+        scan_blanks(&at);
+    }
+    logger = scan_run(&at, SCAN_COMPONENT);
+    scan_blanks(&at);
+    if (logger.n == 0 || !scan_literal(&at, ": ")) {
+        h->application.n = 0;
+        return;
+    }
+    h->pid = pid;
+    h->thread = thread;
+    h->component = logger;
+    *s = at;
 }
 
 /* ---- forms ---- */
@@ -131,7 +170,9 @@ static bool take_fields(struct scan *s, struct head *h)
     if (inner.n > 0)
         scan_take(s, ':');
     scan_blanks(s);
-    take_component(s, h->thread.n > 0, &h->component);
+    take_spring(s, h);
+    if (h->pid.n == 0)
+        take_component(s, h->thread.n > 0, &h->component);
     return true;
 }
 
@@ -226,10 +267,13 @@ static void put_head(struct mp_writer *w, const struct head *h)
 {
     if (h->time.text.n > 0)
         scan_put_time(w, &h->time);
+    if (h->pid.n > 0)
+        scan_put_number(w, "pid", h->pid);
+    scan_put_text(w, "application", h->application);
     if (h->thread.n > 0) {
         struct scan s = scan_of(h->thread);
 
-        if (scan_run(&s, SCAN_DIGIT).n == h->thread.n)
+        if (h->pid.n == 0 && scan_run(&s, SCAN_DIGIT).n == h->thread.n)
             scan_put_number(w, "pid", h->thread);
         else
             mp_put_pair(w, "thread.name", h->thread);

@@ -10,14 +10,22 @@
 
 #define CLOCK_BYTES 15 /* hh:mm:ss.uuuuuu */
 
+static bool is_month_and_day(const uint8_t *p)
+{
+    unsigned month = (p[0] - (unsigned)'0') * 10 + p[1] - (unsigned)'0';
+    unsigned day = (p[2] - (unsigned)'0') * 10 + p[3] - (unsigned)'0';
+
+    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
 /* "0115 10:30:45.123456", "20240115 10:30:45.123456" */
 static bool take_time(struct scan *s, struct slice *ret)
 {
     const uint8_t *from = s->p;
     struct slice date = scan_run(s, SCAN_DIGIT), micros;
 
-    if ((date.n != 4 && date.n != 8) || !scan_take(s, ' ') || scan_left(s) < CLOCK_BYTES ||
-        !scan_is_clock(s->p) || s->p[8] != '.')
+    if ((date.n != 4 && date.n != 8) || !is_month_and_day(date.p + date.n - 4) ||
+        !scan_take(s, ' ') || scan_left(s) < CLOCK_BYTES || !scan_is_clock(s->p) || s->p[8] != '.')
         return false;
     s->p += 9;
     micros = scan_run(s, SCAN_DIGIT);

@@ -107,7 +107,8 @@ static bool take_quoted(struct scan *s, struct mp_writer *w)
     return true;
 }
 
-/* What stands behind the equals sign. No logger ends a value so: a list in prose, or code. */
+/* What stands behind the equals sign. No logger ends a value so: a list in prose, code, or what
+ * auditd writes ("msg=audit(1364481363.243:24287): arch=…"). */
 static bool take_value(struct scan *s, struct mp_writer *w)
 {
     struct slice value;
@@ -117,7 +118,7 @@ static bool take_value(struct scan *s, struct mp_writer *w)
     if (scan_at(s, '=') || scan_at(s, '>'))
         return false;
     value = scan_run(s, SCAN_BARE);
-    if (value.n > 0 && (value.p[value.n - 1] == ',' || value.p[value.n - 1] == ';'))
+    if (value.n > 0 && memchr(",;:", value.p[value.n - 1], 3) != NULL)
         return false;
     mp_put_str(w, value);
     return true;

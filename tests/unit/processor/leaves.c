@@ -1,5 +1,6 @@
 #include "tests/unit/processor/leaves.h"
 
+#include "processor/otlp_value.h"
 #include "processor/record_internal.h"
 #include "shared/otlp/pb.h"
 #include "shared/otlp/utf8.h"
@@ -415,7 +416,9 @@ static bool have_scalar(struct leaves *leaves, const struct name_row *row, const
     case MP_STR:
         return have_text(leaves, row, v->bytes);
     case MP_BIN:
-        return has(leaves, OTLP_LEAF_BYTES, v->bytes) || miss(leaves, "bytes", v->bytes);
+        /* Text comes as bin from Fluentd; what is none, and ids, stays bytes. */
+        return (otlp_value_is_text(v->bytes) && have_text(leaves, row, v->bytes)) ||
+               has(leaves, OTLP_LEAF_BYTES, v->bytes) || miss(leaves, "bytes", v->bytes);
     case MP_EXT:
         return (has(leaves, OTLP_LEAF_BYTES, v->bytes) &&
                 has_number(leaves, OTLP_LEAF_INT, (uint64_t)(int64_t)v->ext_type)) ||

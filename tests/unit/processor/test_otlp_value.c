@@ -83,7 +83,9 @@ static const struct {
     {"a2 c0af", "{\"stringValue\":\"\xef\xbf\xbd\xef\xbf\xbd\"}"},
     /* bytes stay bytes, also where they could be text */
     {"c4 00", "{\"bytesValue\":\"\"}"},
-    {"c4 03 616263", "{\"bytesValue\":\"YWJj\"}"},
+    {"c4 03 616263", "{\"stringValue\":\"abc\"}"},
+    {"c4 03 616200", "{\"bytesValue\":\"YWIA\"}"},
+    {"c4 02 c3a9", "{\"stringValue\":\"é\"}"},
     {"c5 0003 00ff10", "{\"bytesValue\":\"AP8Q\"}"},
     {"c6 00000001 ff", "{\"bytesValue\":\"/w==\"}"},
     /* ext, in every width */
