@@ -29,8 +29,14 @@ struct lane_ring {
     bool broken;
 };
 
+/* Lines about chunks that go out in a row, and the time that they are counted in. */
+#define COMPLAINTS 50u
+#define COMPLAINTS_NS (10 * NS_PER_S)
+
 struct lane {
     struct lane_config config;
+    uint64_t complaints_ns; /* when the first of these came */
+    unsigned complaints, left_out;
     struct lane_ring rings[LANE_PAGE_RINGS];
     struct resend_window *window;
     struct journal_writer *writer;
@@ -298,6 +304,21 @@ static void widen(uint64_t *first, uint64_t *last, uint64_t from, uint64_t to)
         *last = to;
 }
 
+/* Whether a line about a chunk may go out. A client could cause any number. */
+static bool may_complain(struct lane *lane, const struct chunk *chunk)
+{
+    if (chunk->received_ns - lane->complaints_ns >= COMPLAINTS_NS) {
+        if (lane->left_out > 0)
+            log_warn("%u lines about chunks in quarantine were left out", lane->left_out);
+        lane->complaints_ns = chunk->received_ns;
+        lane->complaints = lane->left_out = 0;
+    }
+    if (lane->complaints++ < COMPLAINTS)
+        return true;
+    lane->left_out++;
+    return false;
+}
+
 static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const char *reason)
 {
     struct slice tag = chunk->tag, peer = chunk->peer;
@@ -307,9 +328,10 @@ static int put_in_quarantine(struct lane *lane, const struct chunk *chunk, const
         return r;
     lane->totals.chunks_quarantined++;
     status_add(lane->config.status, METRIC_CHUNKS_QUARANTINED, 1);
-    log_warn("chunk of %zu bytes put in quarantine: %s (tag %.*s, from %.*s)", chunk->payload.n,
-             reason, (int)(tag.n < 64 ? tag.n : 64), (const char *)tag.p,
-             (int)(peer.n < 64 ? peer.n : 64), (const char *)peer.p);
+    if (may_complain(lane, chunk))
+        log_warn("chunk of %zu bytes put in quarantine: %s (tag %.*s, from %.*s)", chunk->payload.n,
+                 reason, (int)(tag.n < 64 ? tag.n : 64), (const char *)tag.p,
+                 (int)(peer.n < 64 ? peer.n : 64), (const char *)peer.p);
     return 0;
 }
 
@@ -322,6 +344,7 @@ static void keep_damaged(struct lane *lane, const struct chunk *chunk,
 {
     uint64_t bad = result->dropped_invalid + result->truncated;
     char reason[128];
+    bool kept;
 
     lane->totals.records_invalid += bad;
     status_add(lane->config.status, METRIC_RECORDS_INVALID, bad);
@@ -332,12 +355,12 @@ static void keep_damaged(struct lane *lane, const struct chunk *chunk,
         snprintf(reason, sizeof(reason),
                  "%" PRIu64 " of its entries are no time and record%s; the others are delivered",
                  result->dropped_invalid, result->truncated > 0 ? ", and it ends inside one" : "");
-    log_warn("chunk of %zu bytes: %s (tag %.*s, from %.*s)%s", chunk->payload.n, reason,
-             (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p,
-             (int)(chunk->peer.n < 64 ? chunk->peer.n : 64), (const char *)chunk->peer.p,
-             quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) < 0
-                 ? "; there is no memory to keep it"
-                 : "; it is kept in quarantine");
+    kept = quarantine_add(&lane->quarantine, chunk, reason, lane->config.index, lane->taking) == 0;
+    if (may_complain(lane, chunk))
+        log_warn("chunk of %zu bytes: %s (tag %.*s, from %.*s)%s", chunk->payload.n, reason,
+                 (int)(chunk->tag.n < 64 ? chunk->tag.n : 64), (const char *)chunk->tag.p,
+                 (int)(chunk->peer.n < 64 ? chunk->peer.n : 64), (const char *)chunk->peer.p,
+                 kept ? "; it is kept in quarantine" : "; there is no memory to keep it");
 }
 
 /* Converts into the batch, or puts the chunk in quarantine. -ENOMEM: it did not fit any more. */

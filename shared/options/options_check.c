@@ -236,11 +236,14 @@ static void check_endpoint(const struct options *o, struct option_report *report
         option_report_add(report, OPTION_WARNING, place, "otlp.endpoint",
                           "the API key goes to %s in the clear: use https://", url.host);
     if (options_is(o, OPT_RECORD_TRACE_ID, "verbatim"))
-        option_report_add(report, OPTION_WARNING, options_place(o, OPT_RECORD_TRACE_ID),
-                          "record.trace_id",
-                          "\"verbatim\" shows in JSON outputs only; the OTLP requests to %s leave "
-                          "such ids out",
-                          url.host);
+        option_report_add(
+            report, OPTION_WARNING, options_place(o, OPT_RECORD_TRACE_ID), "record.trace_id",
+            options_is(o, OPT_OTLP_ENCODING, "json")
+                ? "\"verbatim\" sends ids that are none to %s too; servers that check "
+                  "them refuse the whole request"
+                : "\"verbatim\" shows in JSON outputs only; the OTLP requests to %s leave "
+                  "such ids out",
+            url.host);
 }
 
 /* The shipper is confined to the folders of its files: / would be no confinement. */

@@ -136,6 +136,22 @@ static void test_profile_follows(void **state)
     }
 }
 
+/* The warning says what the encoding makes of such ids. */
+static void test_verbatim_ids(void **state)
+{
+    static const char text[] = "otlp: { endpoint = \"https://x/v1/logs\"; encoding = \"%s\"; }; "
+                               "record: { trace_id = \"verbatim\"; };";
+    struct loading *l = *state;
+    char line[256];
+
+    snprintf(line, sizeof(line), text, "protobuf");
+    check(l, line, 0);
+    assert_non_null(strstr(l->report, "the OTLP requests to x leave such ids out"));
+    snprintf(line, sizeof(line), text, "json");
+    check(l, line, 0);
+    assert_non_null(strstr(l->report, "servers that check them refuse the whole request"));
+}
+
 static void test_resource_attributes(void **state)
 {
     struct loading *l = *state;
@@ -236,6 +252,7 @@ int main(void)
         TEST(test_other_values_follow),
         TEST(test_profile_follows),
         TEST(test_resource_attributes),
+        TEST(test_verbatim_ids),
         TEST(test_endpoints),
         TEST(test_orders),
         TEST(test_paths),
