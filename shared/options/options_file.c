@@ -112,13 +112,10 @@ static void assign_secret(struct load *load, enum option_id id, config_setting_t
 static int put_text(struct option_list *list, const config_setting_t *setting, struct err *err)
 {
     const char *text = config_setting_get_string(setting);
-    int r;
 
     if (text == NULL)
         return option_list_refuse(list, "takes texts in double quotes", err);
-    r = option_list_text(list, slice_string(text), err);
-    wipe(text);
-    return r;
+    return option_list_text(list, slice_string(text), err);
 }
 
 /* A name of an element, with one text or a list of them. */
@@ -151,6 +148,31 @@ static int put_element(struct option_list *list, const config_setting_t *element
     return r < 0 ? r : option_list_end(list, err);
 }
 
+static void wipe_text(const config_setting_t *setting)
+{
+    const char *text = config_setting_get_string(setting);
+
+    if (text != NULL)
+        wipe(text);
+}
+
+/* All texts of a list, of elements, of members: also of what was not read because of a mistake. */
+static void wipe_list(const config_setting_t *list)
+{
+    for (int i = 0; i < config_setting_length(list); i++) {
+        const config_setting_t *element = config_setting_get_elem(list, (unsigned)i);
+
+        wipe_text(element);
+        for (int j = 0; j < config_setting_length(element); j++) {
+            const config_setting_t *member = config_setting_get_elem(element, (unsigned)j);
+
+            wipe_text(member);
+            for (int k = 0; k < config_setting_length(member); k++)
+                wipe_text(config_setting_get_elem(member, (unsigned)k));
+        }
+    }
+}
+
 static void assign_list(struct load *load, enum option_id id, config_setting_t *setting)
 {
     const config_setting_t *at = setting;
@@ -172,6 +194,7 @@ static void assign_list(struct load *load, enum option_id id, config_setting_t *
         MISTAKE(load, at, option_path(id), "%s", err.text);
     }
     option_list_fini(&list);
+    wipe_list(setting);
 }
 
 /* ---- values ---- */
