@@ -202,12 +202,8 @@ static int read_part(struct mp *in, uint32_t pairs, struct marker_part *ret)
 {
     for (uint32_t i = 0; i < pairs; i++) {
         struct mp_value key, v;
-        int r = mp_next(in, &key);
+        int r = mp_next_pair(in, &key, &v);
 
-        if (r == 0)
-            r = mp_skip_content(in, &key);
-        if (r == 0)
-            r = mp_next(in, &v);
         if (r < 0)
             return r;
         if (key.type == MP_STR)
@@ -225,12 +221,8 @@ static int read_marker(struct mp *in, uint32_t pairs, struct marker_part *ret_re
 {
     for (uint32_t i = 0; i < pairs; i++) {
         struct mp_value key, v;
-        int r = mp_next(in, &key);
+        int r = mp_next_pair(in, &key, &v);
 
-        if (r == 0)
-            r = mp_skip_content(in, &key);
-        if (r == 0)
-            r = mp_next(in, &v);
         if (r < 0)
             return r;
         if (key.type == MP_STR && v.type == MP_MAP && slice_is(key.bytes, "resource"))

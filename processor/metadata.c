@@ -96,12 +96,8 @@ static int read_otlp(struct mp *in, uint32_t pairs, struct metadata *m)
     for (uint32_t i = 0; i < pairs; i++) {
         struct mp_value key, v;
         bool known = false;
-        int r = mp_next(in, &key);
+        int r = mp_next_pair(in, &key, &v);
 
-        if (r == 0)
-            r = mp_skip_content(in, &key);
-        if (r == 0)
-            r = mp_next(in, &v);
         if (r < 0)
             return r;
         for (size_t k = 0; key.type == MP_STR && k < sizeof(otlp_keys) / sizeof(*otlp_keys); k++)
@@ -121,12 +117,8 @@ int metadata_read(struct mp *in, uint32_t pairs, struct metadata *ret)
     ret->is_complete = true;
     for (uint32_t i = 0; i < pairs; i++) {
         struct mp_value key, v;
-        int r = mp_next(in, &key);
+        int r = mp_next_pair(in, &key, &v);
 
-        if (r == 0)
-            r = mp_skip_content(in, &key);
-        if (r == 0)
-            r = mp_next(in, &v);
         if (r < 0)
             return r;
         if (key.type == MP_STR && slice_is(key.bytes, "otlp") && v.type == MP_MAP) {

@@ -216,3 +216,12 @@ int mp_skip_content(struct mp *mp, const struct mp_value *v)
         return mp_skip(mp, (uint64_t)v->count * 2);
     return 0;
 }
+
+int mp_next_pair(struct mp *mp, struct mp_value *ret_key, struct mp_value *ret_value)
+{
+    int r = mp_next(mp, ret_key);
+
+    if (r == 0)
+        r = mp_skip_content(mp, ret_key);
+    return r < 0 ? r : mp_next(mp, ret_value);
+}

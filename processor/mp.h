@@ -95,6 +95,9 @@ static inline bool mp_has_content(const struct mp_value *v)
 /* Skips `count` whole values, however nested: a counter, no stack. */
 int mp_skip(struct mp *mp, uint64_t count);
 
+/* A map's next key, its content skipped, and the header of its value. */
+int mp_next_pair(struct mp *mp, struct mp_value *ret_key, struct mp_value *ret_value);
+
 /* Skips what follows the header v. */
 int mp_skip_content(struct mp *mp, const struct mp_value *v);
 

@@ -296,8 +296,7 @@ static bool is_body_map(const struct record_event *event, struct mp in, uint32_t
     if (event->metadata == NULL || !event->metadata->is_otlp)
         return false;
     for (uint32_t i = 0; i < pairs; i++) {
-        if (mp_next(&in, &key) < 0 || mp_skip_content(&in, &key) < 0 || mp_next(&in, &v) < 0 ||
-            mp_skip_content(&in, &v) < 0)
+        if (mp_next_pair(&in, &key, &v) < 0 || mp_skip_content(&in, &v) < 0)
             return false;
         if (key.type == MP_STR && slice_is(key.bytes, "log"))
             return false;

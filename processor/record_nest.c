@@ -89,11 +89,7 @@ int record_nest(struct state *s, struct slice name, struct mp *in, const struct 
         const struct name_slot *slot = NULL;
         struct mp_value key, v;
 
-        r = mp_next(in, &key);
-        if (r == 0)
-            r = mp_skip_content(in, &key);
-        if (r == 0)
-            r = mp_next(in, &v);
+        r = mp_next_pair(in, &key, &v);
         if (r < 0)
             return r;
         if (i < MAX_CHILDREN)

@@ -291,12 +291,8 @@ int resource_group(struct resource *resource, const struct resource_group *group
     start = in.p;
     for (uint32_t i = 0; i < group->count; i++) {
         struct mp_value key, v;
-        int r = mp_next(&in, &key);
+        int r = mp_next_pair(&in, &key, &v);
 
-        if (r == 0)
-            r = mp_skip_content(&in, &key);
-        if (r == 0)
-            r = mp_next(&in, &v);
         if (r == 0)
             r = mp_skip_content(&in, &v);
         if (r < 0)

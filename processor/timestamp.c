@@ -445,8 +445,7 @@ bool timestamp_of_map(struct mp in, uint32_t pairs, struct timestamp *ret)
     for (uint32_t i = 0; i < pairs; i++) {
         struct mp_value key, v;
 
-        if (mp_next(&in, &key) < 0 || mp_skip_content(&in, &key) < 0 || mp_next(&in, &v) < 0 ||
-            mp_skip_content(&in, &v) < 0)
+        if (mp_next_pair(&in, &key, &v) < 0 || mp_skip_content(&in, &v) < 0)
             return false;
         if (key.type == MP_STR && !has_s && slice_is(key.bytes, "seconds"))
             has_s = take_integer(&v, (uint64_t)MAX_SECONDS, &s, &exact);
