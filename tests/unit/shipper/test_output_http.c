@@ -764,13 +764,14 @@ static void test_too_large_frames_are_cut(void **state)
     }
 }
 
-/* The first request is too large, the second, which is as large, comes at a bad time. */
+/* The first request is too large, the second, which is as large, comes at a bad time: it is sent
+ * again when the first answer is surely there. */
 static struct test_answer large_or_unavailable(void *context, const struct test_request *request)
 {
     struct world *w = context;
 
     if (request->number == 1)
-        return (struct test_answer){.status = 503};
+        return (struct test_answer){.status = 503, .headers = "Retry-After: 1\r\n"};
     return refuse_large(w, request);
 }
 
