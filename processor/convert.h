@@ -24,7 +24,8 @@ struct converter;
  * transcoder copies the attribute's text (TRANSCODE_VERBATIM_TRACE_ID). */
 enum convert_trace_id { CONVERT_TRACE_PAD, CONVERT_TRACE_STRICT, CONVERT_TRACE_VERBATIM };
 
-/* Strings are copied by converter_new; NULL or "" leaves the attribute out. */
+/* NULL or "" leaves the attribute out. The self_ strings are borrowed for as long as the converter
+ * lives, the others copied. */
 struct converter_config {
     const char *service_name;        /* resource: service.name */
     const char *environment;         /* resource: deployment.environment */
